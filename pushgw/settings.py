@@ -1,0 +1,312 @@
+"""Settings: environment ``PUSHGW_*`` (``__`` between levels), ``pushgw.toml`` in the working directory, or ``--config``.
+
+An unknown or wrong setting stops the start with its name and the nearest right one (`load_settings`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+Rate = Annotated[str, Field(pattern=r"^[1-9]\d*/[1-9]\d*$", examples=["20/60"])]
+
+
+class _Section(BaseModel, extra="forbid", frozen=True):
+    pass
+
+
+class Topics(_Section):
+    """Names of the topics."""
+
+    messages: str = "im.offline-messages"
+    user_events: str = "im.user-events"
+    receipts: str = "im.push-receipts"
+    retries: str = Field("im.push-retries", description="Prefix; the tier's seconds follow: `.5`, `.30`, `.300`, `.1800`.")
+    dead_letters: str = "im.push-dead-letters"
+
+
+class KafkaSettings(_Section):
+    """The broker and our place in its group."""
+
+    bootstrap_servers: str = Field("127.0.0.1:9092", description="host:port, comma-separated.")
+    group_id: str = "pushgw"
+    client_id: str = "pushgw"
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+    ssl_ca_file: Path | None = None
+    ssl_cert_file: Path | None = None
+    ssl_key_file: Path | None = None
+    topics: Topics = Topics()
+    create_topics: bool = Field(True, description="Create missing topics at the start.")
+    partitions: int = Field(6, ge=1, description="Partitions of a topic that we create.")
+    max_poll_records: int = Field(500, ge=1, description="Records in one batch.")
+    session_timeout: float = Field(10.0, gt=0, description="s")
+
+
+class StateSettings(_Section):
+    """What the gateway remembers."""
+
+    url: str = Field("sqlite:///pushgw.db", description="`sqlite:///PATH`.")
+    claim_ttl: int = Field(86_400, ge=600, description="How long a dedup claim and an EventId are kept, s.")
+    done_ttl: int = Field(86_400, ge=600, description="How long a done mark is kept, s.")
+
+    @field_validator("url")
+    @classmethod
+    def _known_store(cls, url: str) -> str:
+        if not url.startswith("sqlite:///"):
+            raise ValueError("only sqlite:///PATH is built in")
+        return url
+
+
+class CredentialSettings(_Section):
+    """Where the credentials are."""
+
+    directory: Path = Path("certs")
+
+
+class RateLimits(_Section):
+    """Own limits (B9); off by default. `N/seconds`, a sliding window."""
+
+    per_user: Rate | None = None
+    per_conversation: Rate | None = None
+
+
+class RecallSettings(_Section):
+    """What a recall does to a notification already shown."""
+
+    overwrite: bool = Field(False, description="Overwrite a shown notification where the channel can.")
+
+
+class PolicySettings(_Section):
+    """Every reading that the contract leaves to the operator."""
+
+    time_zone: str = Field("Asia/Shanghai", description="Zone of do-not-disturb rules that have none of their own.")
+    language: Literal["zh", "en"] = Field("zh", description="Language of texts where the device names none.")
+    android_title: str = Field("a new message", description="Title on Android when none is given; `{name}`: nick or group name.")
+    mention_all_counts: bool = Field(True, description="@all lifts receive options 3 and 4.")
+    rest_ignores_c2c_dnd: bool = Field(False, description="As Tencent: REST messages without WithMuteNotifications skip B7.")
+    c2c_include_seq: bool = Field(False, description="MsgSeq is part of the one-to-one dedup key.")
+    group_include_content: bool = Field(False, description="A hash of MsgBody is part of the group dedup key.")
+    lenient: bool = Field(False, description="Accept digit strings where integers are due.")
+    require_offline_push_info: bool = Field(False, description="Refuse (A12) what has no OfflinePushInfo with Title or Desc.")
+    login_ttl_days: float = Field(7, gt=0, description="PushOnline ends this long after the last sign of life.")
+    recall: RecallSettings = RecallSettings()
+    rate_limit: RateLimits = RateLimits()
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError(f"{name!r} is no IANA time zone, such as Asia/Shanghai") from error
+        return name
+
+
+class DispatchSettings(_Section):
+    """How pushes leave."""
+
+    transport: Literal["pyreqwest", "httpx"] = "pyreqwest"
+    in_flight: int = Field(256, ge=1, description="Requests at once in one lane.")
+    backlog: int = Field(4000, ge=1, description="Records being worked on before intake pauses.")
+    timeout: float = Field(10.0, gt=0, description="Bound of one request, s.")
+    retries: int = Field(3, ge=0, description="Repeats in place after a temporary failure.")
+    backoff: float = Field(0.5, gt=0, description="First wait before a repeat, s; doubles, with jitter.")
+    backoff_max: float = Field(10.0, gt=0, description="Longest wait before a repeat, s.")
+
+
+class HttpSettings(_Section):
+    """Health for machines."""
+
+    listen: str | None = Field("127.0.0.1:9464", description="host:port of /livez and /readyz; empty: none.")
+
+    @field_validator("listen")
+    @classmethod
+    def _host_and_port(cls, listen: str | None) -> str | None:
+        if not listen:
+            return None
+        _host, colon, port = listen.rpartition(":")
+        if not colon or not port.isdigit():
+            raise ValueError("expected host:port, such as 127.0.0.1:9464")
+        return listen
+
+
+class ShutdownSettings(_Section):
+    """The way out."""
+
+    grace: float = Field(25.0, ge=0, description="s to finish what is in flight after SIGTERM.")
+
+
+class LogSettings(_Section):
+    """Logs go to stderr."""
+
+    format: Literal["auto", "console", "json"] = Field("auto", description="auto: console on a terminal, else json.")
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Settings(BaseSettings):
+    """All settings."""
+
+    model_config = SettingsConfigDict(env_prefix="PUSHGW_", env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    sdk_app_id: int = Field(0, description="SdkAppId of records that name none.")
+    kafka: KafkaSettings = KafkaSettings()
+    state: StateSettings = StateSettings()
+    credentials: CredentialSettings = CredentialSettings()
+    policy: PolicySettings = PolicySettings()
+    dispatch: DispatchSettings = DispatchSettings()
+    shutdown: ShutdownSettings = ShutdownSettings()
+    http: HttpSettings = HttpSettings()
+    log: LogSettings = LogSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then environment, then the TOML file."""
+        return (init_settings, env_settings)
+
+
+class SettingsError(ValueError):
+    """Settings that stop the start. ``faults`` holds one sentence each, naming the setting."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
+    """Settings from the environment over ``config`` (default: ``pushgw.toml`` here, where it exists).
+
+    ``overrides`` (section=dict) beat both. Raises SettingsError with every fault at once.
+    """
+    faults = _unknown_environment()
+    data = _read_toml(config, faults)
+    faults += [_unknown(path) for path in _unknown_paths(data)]
+    known = _only_known(data)
+    try:
+        loaded = Settings(**_merge(_merge(known, _environment()), overrides))
+    except ValidationError as error:
+        faults += [_sentence(e) for e in error.errors()]
+        raise SettingsError(faults) from None
+    if faults:
+        raise SettingsError(faults)
+    return loaded
+
+
+def setting_paths() -> dict[str, Any]:
+    """Every setting by its dotted name, with its pydantic field."""
+    paths: dict[str, Any] = {}
+
+    def walk(model: type[BaseModel], prefix: str) -> None:
+        for name, field in model.model_fields.items():
+            inner = field.annotation
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                walk(inner, f"{prefix}{name}.")
+            else:
+                paths[prefix + name] = field
+
+    walk(Settings, "")
+    return paths
+
+
+def _read_toml(config: Path | None, faults: list[str]) -> dict[str, Any]:
+    path = config or Path("pushgw.toml")
+    if config is None and not path.exists():
+        return {}
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        faults.append(f"{path}: cannot be read ({error.strerror}); name an existing file with --config")
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        faults.append(f"{path}: is no TOML ({error})")
+    return {}
+
+
+def _environment() -> dict[str, Any]:
+    """PUSHGW_A__B=value as {"a": {"b": value}}; known names only."""
+    found: dict[str, Any] = {}
+    for dotted in setting_paths():
+        value = os.environ.get(_variable(dotted))
+        if value is None:
+            continue
+        *parents, name = dotted.split(".")
+        section = found
+        for parent in parents:
+            section = section.setdefault(parent, {})
+        section[name] = value
+    return found
+
+
+def _variable(dotted: str) -> str:
+    return "PUSHGW_" + dotted.upper().replace(".", "__")
+
+
+def _unknown_environment() -> list[str]:
+    known = {_variable(dotted): dotted for dotted in setting_paths()}
+    return [
+        f"{name}: no such setting{_nearest(name, known)}"
+        for name in sorted(os.environ)
+        if name.startswith("PUSHGW_") and name not in known
+    ]
+
+
+def _unknown_paths(data: dict[str, Any], prefix: str = "") -> list[str]:
+    known = setting_paths()
+    unknown: list[str] = []
+    for key, value in data.items():
+        path = prefix + key
+        if isinstance(value, dict) and any(k.startswith(path + ".") for k in known):
+            unknown += _unknown_paths(value, path + ".")
+        elif path not in known:
+            unknown.append(path)
+    return unknown
+
+
+def _only_known(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    known = setting_paths()
+    kept: dict[str, Any] = {}
+    for key, value in data.items():
+        path = prefix + key
+        if isinstance(value, dict) and any(k.startswith(path + ".") for k in known):
+            kept[key] = _only_known(value, path + ".")
+        elif path in known:
+            kept[key] = value
+    return kept
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _unknown(path: str) -> str:
+    return f"{path}: no such setting{_nearest(path, setting_paths())}"
+
+
+def _nearest(name: str, known: Any) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {near[0]}?" if near else "; see the table of settings in the README"
+
+
+def _sentence(error: Any) -> str:
+    path = ".".join(str(part) for part in error["loc"]) or "settings"
+    given = "" if "secret" in path or "password" in path else f" (given: {error['input']!r})"
+    return f"{path}: {error['msg']}{given}"

@@ -1,0 +1,124 @@
+"""What every state store can do. A batch in, a batch out: nothing is asked per message."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from pushgw.messages.model import UserEvent
+from pushgw.policy.facts import ReceiverFacts, User
+
+
+class StateUnavailable(Exception):
+    """The store did not answer. ``retriable`` is True: intake pauses, nothing is guessed."""
+
+    retriable = True
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """A dedup key that a record wants to own."""
+
+    key: str
+    at: int
+    """Message time, epoch s."""
+    window: int | None = None
+    """Half-open window in s around the first accept (groups); None: the key alone decides."""
+
+
+class Admit(msgspec.Struct, frozen=True, kw_only=True):
+    """One record's questions to the store."""
+
+    app: int
+    source: str
+    """topic/partition/offset of the first record: owner of its claims and done marks."""
+    event_key: str | None
+    """Key of the EventId, or None."""
+    receivers: tuple[str, ...]
+    claims: tuple[Claim, ...]
+    """One for all receivers (group), or one for each in their order (C2C, batch, task), or none (claims nothing)."""
+    tombstones: tuple[str, ...]
+    """Like claims: one for all, one each, or none."""
+    peer: str | None
+    """Sender, for the C2C option."""
+    group_id: str | None
+    topic_id: str | None
+
+
+class Admission(msgspec.Struct, frozen=True, kw_only=True):
+    """The store's answer to one Admit."""
+
+    settled: bool
+    """This very record was settled before: nothing is left to do."""
+    redelivered_of: str | None
+    """Another record that owns the EventId."""
+    receivers: tuple[ReceiverFacts, ...]
+    """In the order asked; one with nobody's facts when the record names no receiver."""
+
+
+class DeadToken(msgspec.Struct, frozen=True, kw_only=True):
+    """A device whose token the vendor declared dead."""
+
+    app: int
+    user: str
+    device_id: str
+    token: str
+    """As it was sent to; a changed token is left alone."""
+    sent_ms: int
+    dead_since_ms: int | None
+    """The vendor's own timestamp, where it gives one."""
+
+
+class Raise(msgspec.Struct, frozen=True, kw_only=True):
+    """A pushed message counts on the user's icon: plus one, or set to the publisher's number."""
+
+    app: int
+    user: str
+    to: int | None = None
+
+
+class Settlement(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of (a part of) one record."""
+
+    source: str
+    done: tuple[tuple[str, str], ...] = ()
+    """(user, device id or "") pairs that have their terminal receipt."""
+    complete: bool
+    """The whole record is settled."""
+    raises: tuple[Raise, ...] = ()
+
+
+class StateStore(Protocol):
+    """Users, devices, options, claims, tombstones, badges, done marks. Every method may raise StateUnavailable."""
+
+    async def apply(self, events: Sequence[UserEvent]) -> None:
+        """Apply user events in order; stale ones change nothing. One transaction."""
+
+    async def bury(self, tombstones: Sequence[str], now: float) -> None:
+        """Write recall tombstones (kept seven days)."""
+
+    async def admit(self, batch: Sequence[Admit], now: float) -> list[Admission]:
+        """Claim, and answer everything that the rules will ask. One transaction."""
+
+    async def peek(self, batch: Sequence[Admit], now: float) -> list[Admission]:
+        """The same answers without claiming: for `explain`."""
+
+    async def settle(self, batch: Sequence[Settlement], now: float) -> None:
+        """Done marks and badges. One transaction."""
+
+    async def mark_dead(self, tokens: Sequence[DeadToken]) -> list[str]:
+        """Mark tokens dead under the guard of invariant 5; an action per token: ``token_removed``, ``token_kept_newer``."""
+
+    async def user(self, app: int, user: str) -> User | None:
+        """What is stored of one user (CLI)."""
+
+    async def options(self, app: int, user: str) -> dict[str, int]:
+        """Stored receive options of one user, key ``c2c:<peer>`` or ``group:<id>[:<topic>]`` (CLI)."""
+
+    async def expire(self, now: float) -> int:
+        """Delete what has expired; how many rows went."""
+
+    async def close(self) -> None:
+        """Finish what is running and close."""
+
