@@ -28,7 +28,9 @@ class Topics(_Section):
     messages: str = "im.offline-messages"
     user_events: str = "im.user-events"
     receipts: str = "im.push-receipts"
-    retries: str = Field("im.push-retries", description="Prefix; the tier's seconds follow: `.5`, `.30`, `.300`, `.1800`.")
+    retries: str = Field(
+        "im.push-retries", description="Prefix; the tier's seconds follow: `.5`, `.30`, `.300`, `.1800`."
+    )
     dead_letters: str = "im.push-dead-letters"
 
 
@@ -89,16 +91,28 @@ class RecallSettings(_Section):
 class PolicySettings(_Section):
     """Every reading that the contract leaves to the operator."""
 
-    time_zone: str = Field("Asia/Shanghai", description="Zone of do-not-disturb rules that have none of their own.")
+    time_zone: str = Field(
+        "Asia/Shanghai", description="Zone of do-not-disturb rules that have none of their own."
+    )
     language: Literal["zh", "en"] = Field("zh", description="Language of texts where the device names none.")
-    android_title: str = Field("a new message", description="Title on Android when none is given; `{name}`: nick or group name.")
+    android_title: str = Field(
+        "a new message", description="Title on Android when none is given; `{name}`: nick or group name."
+    )
     mention_all_counts: bool = Field(True, description="@all lifts receive options 3 and 4.")
-    rest_ignores_c2c_dnd: bool = Field(False, description="As Tencent: REST messages without WithMuteNotifications skip B7.")
+    rest_ignores_c2c_dnd: bool = Field(
+        False, description="As Tencent: REST messages without WithMuteNotifications skip B7."
+    )
     c2c_include_seq: bool = Field(False, description="MsgSeq is part of the one-to-one dedup key.")
-    group_include_content: bool = Field(False, description="A hash of MsgBody is part of the group dedup key.")
+    group_include_content: bool = Field(
+        False, description="A hash of MsgBody is part of the group dedup key."
+    )
     lenient: bool = Field(False, description="Accept digit strings where integers are due.")
-    require_offline_push_info: bool = Field(False, description="Refuse (A12) what has no OfflinePushInfo with Title or Desc.")
-    login_ttl_days: float = Field(7, gt=0, description="PushOnline ends this long after the last sign of life.")
+    require_offline_push_info: bool = Field(
+        False, description="Refuse (A12) what has no OfflinePushInfo with Title or Desc."
+    )
+    login_ttl_days: float = Field(
+        7, gt=0, description="PushOnline ends this long after the last sign of life."
+    )
     recall: RecallSettings = RecallSettings()
     rate_limit: RateLimits = RateLimits()
 
@@ -149,14 +163,18 @@ class ShutdownSettings(_Section):
 class LogSettings(_Section):
     """Logs go to stderr."""
 
-    format: Literal["auto", "console", "json"] = Field("auto", description="auto: console on a terminal, else json.")
+    format: Literal["auto", "console", "json"] = Field(
+        "auto", description="auto: console on a terminal, else json."
+    )
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
 class Settings(BaseSettings):
     """All settings."""
 
-    model_config = SettingsConfigDict(env_prefix="PUSHGW_", env_nested_delimiter="__", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="PUSHGW_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
 
     sdk_app_id: int = Field(0, description="SdkAppId of records that name none.")
     kafka: KafkaSettings = KafkaSettings()

@@ -1,0 +1,45 @@
+"""One credential as the gateway holds it: usable, or present but unusable with the reason."""
+
+from __future__ import annotations
+
+from pushgw.vendor.adapter import Account, Adapter
+
+
+class CredentialEntry:
+    """A credential by its certificate id (a `CredentialFact` of the policy).
+
+    ``fault`` stands from the load (C4 until the file changes); ``refused`` is set and cleared while running, when
+    the vendor refuses the credential.
+    """
+
+    __slots__ = ("account", "adapter", "business_id", "fault", "ios", "platforms", "refused", "vendor")
+
+    def __init__(
+        self,
+        business_id: int,
+        vendor: str,
+        *,
+        adapter: Adapter | None = None,
+        account: Account | None = None,
+        fault: str | None = None,
+    ) -> None:
+        self.business_id = business_id
+        self.vendor = vendor
+        self.adapter = adapter
+        self.account = account
+        self.fault = fault
+        self.refused: str | None = None
+        self.platforms: frozenset[str] = adapter.platforms if adapter else frozenset()
+        self.ios = adapter.ios if adapter else False
+
+    @property
+    def problem(self) -> str | None:
+        """Why it cannot be used now (C4), or None."""
+        return self.fault or self.refused
+
+    def token_fault(self, token: str) -> str | None:
+        """Why the token has not the vendor's shape (C6), or None."""
+        return self.adapter.token_fault(token) if self.adapter else None
+
+    def __repr__(self) -> str:
+        return f"CredentialEntry({self.business_id}, {self.vendor!r}, problem={self.problem!r})"

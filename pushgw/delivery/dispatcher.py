@@ -1,0 +1,81 @@
+"""Hands shipments to their lanes; a lane is opened at the first push under its credential."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+
+from pushgw.credentials import CredentialEntry
+from pushgw.delivery.lane import Lane, OnEndings
+from pushgw.delivery.shipment import Shipment
+from pushgw.settings import DispatchSettings
+from pushgw.vendor.http import TransportFactory
+from pushgw.vendor.send import AsyncSender
+from pushgw.vendor.token_cache import TokenCache
+
+AUTH_TIMEOUT_S = 10.0
+
+
+class Dispatcher:
+    """All lanes of this process."""
+
+    def __init__(
+        self,
+        settings: DispatchSettings,
+        transport: TransportFactory,
+        auth_transport: TransportFactory,
+        *,
+        on_endings: OnEndings,
+        clock: Callable[[], float],
+        rng: random.Random,
+    ) -> None:
+        self._settings = settings
+        self._transport = transport
+        self._auth_transport = auth_transport
+        self._on_endings = on_endings
+        self._clock = clock
+        self._rng = rng
+        self._lanes: dict[int, Lane] = {}
+        self._senders: list[AsyncSender] = []
+
+    def dispatch(self, shipments: list[Shipment]) -> None:
+        """Hand over; returns at once. Endings come back through ``on_endings``."""
+        if not shipments:
+            return
+        by_lane: dict[int, list[Shipment]] = {}
+        for shipment in shipments:
+            by_lane.setdefault(shipment.entry.business_id, []).append(shipment)
+        for business_id, group in by_lane.items():
+            lane = self._lanes.get(business_id)
+            if lane is None:
+                lane = self._lanes[business_id] = self._open_lane(group[0].entry)
+            lane.offer(group)
+
+    @property
+    def stuck(self) -> int:
+        """Shipments in lanes that fail: they do not count against what the others may have open."""
+        return sum(lane.open for lane in self._lanes.values() if lane.failing)
+
+    async def close(self) -> None:
+        """Abandon what is open and close all connections."""
+        await asyncio.gather(*(lane.close() for lane in self._lanes.values()))
+        await asyncio.gather(*(sender.close() for sender in self._senders))
+
+    def _open_lane(self, entry: CredentialEntry) -> Lane:
+        adapter, account = entry.adapter, entry.account
+        assert adapter is not None and account is not None  # noqa: S101  C2 and C4 come before dispatch
+        sender = AsyncSender(
+            self._auth_transport, timeout=AUTH_TIMEOUT_S, http2=adapter.http2, tls=adapter.tls(account)
+        )
+        self._senders.append(sender)
+        tokens = TokenCache(adapter, account, sender.send, self._clock)
+        return Lane(
+            entry,
+            self._transport,
+            tokens,
+            self._settings,
+            on_endings=self._on_endings,
+            clock=self._clock,
+            rng=self._rng,
+        )

@@ -1,0 +1,48 @@
+"""What a lane carries: one Push with the parcels that it is made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pushgw.credentials import CredentialEntry
+from pushgw.policy.facts import Device
+from pushgw.vendor.push import Notification, Target
+
+
+class Parcel(msgspec.Struct, kw_only=True):
+    """One device's share of a Push: where its Outcome goes."""
+
+    work: Any
+    """The record it belongs to; opaque to lanes."""
+    user: str
+    device: Device
+    target: Target
+    unread: int | None
+    counts: bool
+
+
+class Shipment(msgspec.Struct, kw_only=True):
+    """One call to a vendor on its way through a lane. Mutable: lanes count attempts and blockers in it."""
+
+    entry: CredentialEntry
+    notification: Notification
+    parcels: list[Parcel]
+    """Those still open; a repeat carries only these."""
+    users: tuple[str, ...]
+    """The receivers it started with: their next shipments wait for it."""
+    attempt: int = 1
+    auth_tried: bool = False
+    """The credential's token was already refreshed for this shipment."""
+    cancelled: bool = False
+    """Withdrawn before it was sent."""
+    blockers: int = 0
+    """Earlier shipments to one of these receivers that are still open."""
+    followers: list[Shipment] | None = None
+    first_sent: float = 0.0
+    push: Any = None
+    """The Push as last rendered."""
+    auth: Any = None
+    """The Auth it was rendered with."""
+
