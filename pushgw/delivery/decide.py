@@ -169,7 +169,7 @@ class Decider:
     ) -> Notification:
         """The content for this device; one object for all devices that see the same."""
         lang = device.lang or self.policy.language
-        shown = badge if entry.adapter is not None and entry.adapter.sends_badge else None
+        shown = badge if shows_badge(entry) else None
         key = (entry.ios, lang, shown)
         made = texts.get(key)
         if made is None:
@@ -219,7 +219,11 @@ def identity(message: OfflineMessage) -> bytes:
     Made of what a recall names too (MsgKey, or the group's sequence), else of the dedup mark and the time.
     """
     if message.group_id is not None:
-        mark = message.seq if message.seq is not None else f"{message.sender}\x1f{message.random}\x1f{message.time}"
+        mark = (
+            message.seq
+            if message.seq is not None
+            else f"{message.sender}\x1f{message.random}\x1f{message.time}"
+        )
         name = f"g\x1f{message.app}\x1f{message.group_id}\x1f{message.topic_id}\x1f{mark}"
     else:
         key = message.msg_key or f"{message.random}\x1f{message.time}"
@@ -230,6 +234,12 @@ def identity(message: OfflineMessage) -> bytes:
 def conversation(message: OfflineMessage) -> str:
     """What groups notifications on a device and counts for ``rate_limit.per_conversation``."""
     return f"GROUP_{message.group_id}" if message.group_id is not None else f"C2C_{message.sender}"
+
+
+def shows_badge(entry: CredentialEntry) -> bool:
+    """Whether this credential's vendor is told the icon's number."""
+    adapter, account = entry.adapter, entry.account
+    return adapter is not None and account is not None and adapter.uses_badge(account)
 
 
 def badge_effect(message: OfflineMessage, hint: ReceiverHint | None) -> tuple[bool, int | None]:

@@ -6,13 +6,17 @@ import asyncio
 import random
 from collections.abc import Callable
 
+import structlog
+
 from pushgw.credentials import CredentialEntry
-from pushgw.delivery.lane import Lane, OnEndings
+from pushgw.delivery.lane import End, Ending, Lane, OnEndings
 from pushgw.delivery.shipment import Shipment
 from pushgw.settings import DispatchSettings
-from pushgw.vendor.http import TransportFactory
+from pushgw.vendor.http import TransportError, TransportFactory
 from pushgw.vendor.send import AsyncSender
 from pushgw.vendor.token_cache import TokenCache
+
+log = structlog.get_logger()
 
 AUTH_TIMEOUT_S = 10.0
 
@@ -47,10 +51,9 @@ class Dispatcher:
         for shipment in shipments:
             by_lane.setdefault(shipment.entry.business_id, []).append(shipment)
         for business_id, group in by_lane.items():
-            lane = self._lanes.get(business_id)
-            if lane is None:
-                lane = self._lanes[business_id] = self._open_lane(group[0].entry)
-            lane.offer(group)
+            lane = self._lanes.get(business_id) or self._opened(group)
+            if lane is not None:
+                lane.offer(group)
 
     @property
     def stuck(self) -> int:
@@ -62,6 +65,26 @@ class Dispatcher:
         await asyncio.gather(*(lane.close() for lane in self._lanes.values()))
         await asyncio.gather(*(sender.close() for sender in self._senders))
 
+    def _opened(self, group: list[Shipment]) -> Lane | None:
+        """A new lane; None when its connections cannot be set up, which makes the credential unusable (C4)."""
+        entry = group[0].entry
+        try:
+            lane = self._lanes[entry.business_id] = self._open_lane(entry)
+        except TransportError as error:
+            entry.fault = f"no connection can be set up: {error}"
+            log.error(
+                "credential_fault", credential=entry.business_id, vendor=entry.vendor, fault=entry.fault
+            )
+            self._on_endings(
+                [
+                    Ending(p, entry, End.UNUSABLE, 0, None, entry.fault, 0, 0.0)
+                    for s in group
+                    for p in s.parcels
+                ]
+            )
+            return None
+        return lane
+
     def _open_lane(self, entry: CredentialEntry) -> Lane:
         adapter, account = entry.adapter, entry.account
         assert adapter is not None and account is not None  # noqa: S101  C2 and C4 come before dispatch
@@ -69,7 +92,7 @@ class Dispatcher:
             self._auth_transport, timeout=AUTH_TIMEOUT_S, http2=adapter.http2, tls=adapter.tls(account)
         )
         self._senders.append(sender)
-        tokens = TokenCache(adapter, account, sender.send, self._clock)
+        tokens = TokenCache(adapter, account, sender.send, self._clock, rng=self._rng)
         return Lane(
             entry,
             self._transport,

@@ -122,7 +122,9 @@ class Lane:
             self._queue(shipment)
         shed = shipments[max(room, 0) :]
         if shed:
-            log.error("lane_full", credential=self.entry.business_id, vendor=self.entry.vendor, given_up=len(shed))
+            log.error(
+                "lane_full", credential=self.entry.business_id, vendor=self.entry.vendor, given_up=len(shed)
+            )
             why = f"{self.entry.vendor} has not answered for a while and its lane is full"
             self._on_endings([e for s in shed for e in self._endings(s, End.GIVEN_UP, None, why)])
         self._pump()
@@ -183,9 +185,13 @@ class Lane:
         if unsent:
             self._on_endings(unsent)
 
-    def _render(self, shipment: Shipment, auth: Auth | None, now: float, unsent: list[Ending]) -> Request | None:
+    def _render(
+        self, shipment: Shipment, auth: Auth | None, now: float, unsent: list[Ending]
+    ) -> Request | None:
         if shipment.cancelled:
-            return self._unsent(shipment, End.RECALLED, "the message was withdrawn before it was sent", unsent)
+            return self._unsent(
+                shipment, End.RECALLED, "the message was withdrawn before it was sent", unsent
+            )
         if now >= shipment.notification.expires_at:
             return self._unsent(shipment, End.EXPIRED, "the message's lifetime ended while it waited", unsent)
         push = Push(
@@ -282,7 +288,9 @@ class Lane:
                 if action is Action.ACCEPTED:
                     self._succeed()
                 elif action is Action.UNKNOWN:
-                    log.error("unknown_answer", vendor=self.entry.vendor, code=outcome.code, reason=outcome.reason)
+                    log.error(
+                        "unknown_answer", vendor=self.entry.vendor, code=outcome.code, reason=outcome.reason
+                    )
                 end = _ENDS[action]
                 endings.append(self._ending(shipment, parcel, end, outcome, _words(outcome), now))
         if again:

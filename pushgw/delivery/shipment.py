@@ -45,4 +45,3 @@ class Shipment(msgspec.Struct, kw_only=True):
     """The Push as last rendered."""
     auth: Any = None
     """The Auth it was rendered with."""
-

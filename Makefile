@@ -1,0 +1,60 @@
+# Everything sets itself up: a bare machine needs Python 3.11+ and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help demo test check test-kafka bench docs format lock wheel clean
+.DEFAULT_GOAL := help
+
+help: ## these lines
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: pushgw needs Python 3.11 or newer; name it with make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+demo: $(STAMP) ## the main job on embedded parts: what is pushed, what is not, and why
+	$(BIN)/pushgw demo
+
+test: $(STAMP) ## all tests but those that need a real Apache Kafka
+	$(BIN)/pytest
+
+check: $(STAMP) ## format, lint, types, floors
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+KAFKA_LIB := .kafka/lib
+$(KAFKA_LIB)/.fetched: tests/kafka/pom.xml
+	@command -v java >/dev/null || { echo "make test-kafka: needs Java 17 or newer (no 'java' found); 'make test' does without"; exit 1; }
+	@command -v mvn >/dev/null || { echo "make test-kafka: needs Maven (no 'mvn' found) to fetch Apache Kafka; 'make test' does without"; exit 1; }
+	mvn -q -f tests/kafka/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(KAFKA_LIB)
+	@touch $@
+
+test-kafka: $(STAMP) $(KAFKA_LIB)/.fetched ## end-to-end tests on a real Apache Kafka (Java 17, Maven)
+	$(BIN)/pytest -m kafka tests
+
+bench: $(STAMP) ## CPU us per push and pushes/s, as ratios to a baseline of the same run
+	$(BIN)/python -m bench
+
+docs: $(STAMP) ## write again what is made from code: README's tables, docs/reasons.md
+	$(BIN)/python -m docs.generate
+
+format: $(STAMP) ## ruff format and fixes
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: ## renew requirements.lock
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --group dev pyproject.toml -o requirements.lock
+
+wheel: $(STAMP) ## dist/*.whl
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+clean: ## remove the environment and everything that was made
+	rm -rf $(VENV) .kafka dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

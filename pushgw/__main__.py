@@ -1,0 +1,5 @@
+"""``python -m pushgw``."""
+
+from pushgw.cli import main
+
+main()

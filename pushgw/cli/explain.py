@@ -1,0 +1,273 @@
+"""``pushgw explain``: every check of every stage for one message. Changes nothing."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pushgw.assembly import credentials_of
+from pushgw.cli.dry_run import rendered
+from pushgw.cli.loop import run_async
+from pushgw.cli.output import Config, Exit, Json, err, fail, out, print_json, settings_or_exit
+from pushgw.delivery.decide import Decider, Delivery, badge_effect, compose_notification, shows_badge, turn_to
+from pushgw.delivery.plan import parcel
+from pushgw.messages.codec import MessageCodec
+from pushgw.messages.errors import DecodeError
+from pushgw.messages.model import NotAMessage, OfflineMessage
+from pushgw.policy.case import Case, Check
+from pushgw.policy.facts import Device
+from pushgw.policy.reasons import Reason
+from pushgw.policy.rules import explain_device, explain_receiver
+from pushgw.settings import Settings
+from pushgw.state import open_store
+from pushgw.state.protocol import Admission, StateUnavailable
+from pushgw.vendor.adapter import Refused
+
+SOURCE = "explain/0/0"
+
+
+def explain(
+    file: Annotated[str, typer.Argument(help="The message as JSON; - reads standard input.")] = "-",
+    user: Annotated[str | None, typer.Option("--user", help="Only this receiver.")] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", help="ISO 8601 with zone, or epoch seconds; default now.")
+    ] = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Show every check for a message, and the request that would be sent. Changes nothing.
+
+    Example: echo '{"From_Account":"alice","To_Account":"bob", …}' | pushgw explain - --user bob
+    """
+    settings = settings_or_exit(config)
+    now = _time(at)
+    raw = _read(file)
+    message = _decode(settings, raw, now, json)
+    answer = run_async(_explain(settings, message, user, now))
+    if json:
+        print_json(answer)
+    else:
+        _show(answer)
+    pushed = any(r["Verdict"] == "push" for r in answer["receivers"])
+    raise typer.Exit(int(Exit.DONE if pushed else Exit.NO))
+
+
+def _time(at: str | None) -> float:
+    if at is None:
+        return time.time()
+    try:
+        return float(at)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(at)
+    except ValueError:
+        raise fail(
+            Exit.USAGE, f"--at {at}: expected ISO 8601 such as 2026-11-24T23:30:00+08:00, or epoch seconds"
+        ) from None
+    if moment.tzinfo is None:
+        raise fail(Exit.USAGE, f"--at {at}: has no zone; add one, such as +08:00 or Z")
+    return moment.timestamp()
+
+
+def _read(file: str) -> bytes:
+    if file == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(file).read_bytes()
+    except OSError as error:
+        raise fail(Exit.USAGE, f"{file}: cannot be read ({error.strerror})") from None
+
+
+def _decode(settings: Settings, raw: bytes, now: float, json: bool) -> OfflineMessage | NotAMessage:
+    codec = MessageCodec(
+        default_app=settings.sdk_app_id,
+        lenient=settings.policy.lenient,
+        with_body_digest=settings.policy.group_include_content,
+    )
+    try:
+        message = codec.decode(raw.strip(), int(now * 1000))
+    except DecodeError as error:
+        row = {
+            "Code": "A1",
+            "Reason": "MALFORMED",
+            "ErrorCode": error.code,
+            "Path": error.path,
+            "Detail": error.sentence,
+        }
+        if json:
+            print_json({"receivers": [], "Verdict": "suppress", **row})
+        else:
+            out.print(f"A1 MALFORMED  {error.code} at {error.path}: {error.sentence}", markup=False)
+            out.print("The record would go to the dead-letter topic.")
+        raise typer.Exit(int(Exit.NO)) from None
+    if not isinstance(message, OfflineMessage | NotAMessage):
+        if json:
+            print_json({"receivers": [], "Recall": True})
+        else:
+            out.print("This is a recall: it makes no push; the withdrawn message becomes A6 RECALLED.")
+        raise typer.Exit(int(Exit.NO))
+    return message
+
+
+async def _explain(
+    settings: Settings, message: OfflineMessage | NotAMessage, user: str | None, now: float
+) -> dict[str, Any]:
+    try:
+        book = credentials_of(settings)
+    except NotADirectoryError as error:
+        raise fail(Exit.CONFIG, str(error)) from None
+    for fault in book.faults:
+        err.print(f"pushgw: {fault}", markup=False)
+    decider = Decider(settings.policy, book)
+    question = decider.ask(message, SOURCE)
+    try:
+        store = await open_store(settings.state, read_only=True)
+    except StateUnavailable as error:
+        raise fail(Exit.UNREACHABLE, str(error)) from None
+    try:
+        [admission] = await store.peek([question], now)
+    finally:
+        await store.close()
+    case = decider.case(message, admission, now)
+    receivers = [
+        _receiver(decider, case, admission, index, name)
+        for index, name in enumerate(message.receivers)
+        if user is None or name == user
+    ]
+    if not message.receivers:
+        receivers = [_unnamed(case)]
+    elif not receivers:
+        detail = f"the record does not name {user}"
+        receivers = [
+            {"To_Account": user, **_verdict(Reason.NO_RECEIVER, detail), "Checks": [], "Devices": []}
+        ]
+    answer: dict[str, Any] = {"receivers": receivers}
+    if isinstance(message, OfflineMessage) and message.warnings:
+        answer["Warnings"] = list(message.warnings)
+    return answer
+
+
+def _receiver(decider: Decider, case: Case, admission: Admission, index: int, name: str) -> dict[str, Any]:
+    message = case.message
+    hint = message.hints.get(name) if isinstance(message, OfflineMessage) else None
+    turn_to(case, name, admission.receivers[index], hint)
+    checks = explain_receiver(case)
+    failed = next((c for c in checks if c.result == "fail"), None)
+    devices: list[dict[str, Any]] = []
+    if failed is None:
+        devices, device_checks = _devices(decider, case)
+        if not devices:
+            checks = checks + device_checks
+            failed = next((c for c in checks if c.result == "fail"), None)
+    verdict = _verdict(failed.reason, failed.detail) if failed else _overall(devices)
+    return {"To_Account": name, **verdict, "Checks": [_row(c) for c in checks], "Devices": devices}
+
+
+def _unnamed(case: Case) -> dict[str, Any]:
+    checks = explain_receiver(case)
+    failed = next((c for c in checks if c.result == "fail"), None)
+    verdict = _verdict(failed.reason, failed.detail) if failed else {"Verdict": "push"}
+    return {"To_Account": None, **verdict, "Checks": [_row(c) for c in checks], "Devices": []}
+
+
+def _devices(decider: Decider, case: Case) -> tuple[list[dict[str, Any]], list[Check]]:
+    """Every device with its checks; the second part holds the checks of a receiver that has no device."""
+    rows: list[dict[str, Any]] = []
+    usable = [d for d in case.facts.user.devices if d.token and not d.lost]
+    if not usable:
+        case.device = None
+        return [], explain_device(case)
+    for device in usable:
+        case.device = device
+        checks = explain_device(case)
+        failed = next((c for c in checks if c.result == "fail"), None)
+        row: dict[str, Any] = {"DeviceID": device.device_id, "BusinessID": device.business_id}
+        if failed:
+            row.update(_verdict(failed.reason, failed.detail))
+        else:
+            row.update(_request(decider, case, device))
+        row["Checks"] = [_row(c) for c in checks]
+        rows.append(row)
+    return rows, []
+
+
+def _request(decider: Decider, case: Case, device: Device) -> dict[str, Any]:
+    """The verdict push with the exact request, or C6 where it cannot be rendered."""
+    message = case.message
+    assert isinstance(message, OfflineMessage)  # noqa: S101  other events never reach the device stage
+    entry = decider.book.entries[device.business_id]
+    counts, unread = badge_effect(message, case.hint)
+    badge = (unread if unread is not None else case.facts.user.badge + 1) if counts else None
+    shown = badge if shows_badge(entry) else None
+    lang = device.lang or decider.policy.language
+    notification = compose_notification(message, decider.policy, entry.ios, lang, shown)
+    delivery = Delivery(case.receiver or "", device, entry, notification, unread, counts)
+    target = parcel(None, SOURCE, delivery).target
+    try:
+        request = rendered(entry, notification, target, case.now)
+    except Refused as refused:
+        return _verdict(Reason.CHANNEL_REJECT, str(refused))
+    answer: dict[str, Any] = {"Verdict": "push", "Code": None, "Reason": None, "Request": request}
+    if entry.adapter and entry.account and (warnings := entry.adapter.warnings(notification, entry.account)):
+        answer["Warnings"] = list(warnings)
+    return answer
+
+
+def _verdict(reason: Reason, detail: str) -> dict[str, Any]:
+    return {
+        "Verdict": "suppress",
+        "Code": reason.code,
+        "Reason": reason.name,
+        "Detail": detail,
+        "Mend": reason.mend,
+    }
+
+
+def _overall(devices: list[dict[str, Any]]) -> dict[str, Any]:
+    if any(d["Verdict"] == "push" for d in devices):
+        return {"Verdict": "push", "Code": None, "Reason": None}
+    first = devices[0]
+    return {key: first[key] for key in ("Verdict", "Code", "Reason", "Detail", "Mend")}
+
+
+def _row(check: Check) -> dict[str, Any]:
+    return {
+        "Code": check.reason.code,
+        "Reason": check.reason.name,
+        "Result": check.result,
+        "Detail": check.detail,
+    }
+
+
+_MARKS = {"pass": "[green]pass[/]", "fail": "[red]FAIL[/]", "not reached": "[dim]not reached[/]"}
+
+
+def _show(answer: dict[str, Any]) -> None:
+    for receiver in answer["receivers"]:
+        out.print(f"\n[bold]{receiver['To_Account'] or '(no receiver named)'}[/]")
+        _show_checks(receiver["Checks"], "  ")
+        for device in receiver["Devices"]:
+            out.print(f"  [bold]device {device['DeviceID']}[/] (certificate id {device['BusinessID']})")
+            _show_checks(device["Checks"], "    ")
+            if device.get("Request"):
+                out.print("    request:")
+                out.print_json(data=device["Request"], indent=2)
+        if receiver["Verdict"] == "push":
+            out.print("  => [green]push[/]")
+        else:
+            out.print(f"  => [red]suppress {receiver['Code']} {receiver['Reason']}[/]: ", end="")
+            out.print(f"{receiver['Detail']} Mend: {receiver['Mend']}", markup=False)
+    for warning in answer.get("Warnings", ()):
+        out.print(f"ignored: {warning}", markup=False)
+
+
+def _show_checks(checks: list[dict[str, Any]], indent: str) -> None:
+    for row in checks:
+        out.print(f"{indent}{row['Code']:<4} {row['Reason']:<17} {_MARKS[row['Result']]}", end="  ")
+        out.print(row["Detail"], markup=False)

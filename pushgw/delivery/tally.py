@@ -1,0 +1,36 @@
+"""What went through: plain counts for the demo's summary, logs and health."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from pushgw.delivery.lane import End, Ending
+
+
+class Tally:
+    """Counts since the start of the process."""
+
+    def __init__(self) -> None:
+        self.received = 0
+        self.user_events = 0
+        self.recalls = 0
+        self.receipts = 0
+        self.dead_letters = 0
+        self.suppressed: Counter[str] = Counter()
+        """By reason code."""
+        self.pushed: Counter[str] = Counter()
+        """By vendor."""
+        self.failed: Counter[tuple[str, str]] = Counter()
+        """By (vendor, how it ended)."""
+
+    def ended(self, ending: Ending) -> None:
+        """Count one ending."""
+        if ending.end is End.PUSHED:
+            self.pushed[ending.entry.vendor] += 1
+        elif ending.end in SUPPRESSED_CODES:
+            self.suppressed[SUPPRESSED_CODES[ending.end]] += 1
+        else:
+            self.failed[(ending.entry.vendor, ending.end.value)] += 1
+
+
+SUPPRESSED_CODES = {End.UNUSABLE: "C4", End.REFUSED: "C6", End.RECALLED: "A6"}

@@ -1,0 +1,50 @@
+"""A record while it is worked on: from admit until the ledger may forget it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pushgw.delivery.shipment import Shipment
+from pushgw.messages.model import NotAMessage, OfflineMessage
+from pushgw.policy.facts import Device
+
+
+class Work(msgspec.Struct, kw_only=True):
+    """One message record in hand. Mutable: counts down as receivers and devices end."""
+
+    record: Any
+    """The intake's Record; opaque here."""
+    source: str
+    message: OfflineMessage | NotAMessage
+    open: int = 0
+    """Receivers and devices without their terminal receipt."""
+    closed: list[tuple[str, str]] = []
+    """(user, device id or "") that ended and are not yet marked done."""
+    raises: dict[str, int | None] = {}
+    """Users whose badge a push raised, with the publisher's number where it gave one."""
+    badged: set[str] = set()
+    """Users who were given a badge number."""
+    tombstones: tuple[str, ...] = ()
+    shipments: list[Shipment] = []
+
+    def close_one(self, user: str, device: Device | None) -> None:
+        """A receiver or a device of it has its terminal receipt."""
+        self.open -= 1
+        self.closed.append((user, device.device_id if device else ""))
+
+    def cancel(self, tombstone: str) -> None:
+        """The message was withdrawn: shipments that still wait are not sent."""
+        receivers = self.message.receivers
+        one = None if len(self.tombstones) < len(receivers) else receivers[self.tombstones.index(tombstone)]
+        for shipment in self.shipments:
+            if one is None or shipment.users == (one,):
+                shipment.cancelled = True
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """A record that could not be read, on its way to the dead-letter topic."""
+
+    record: Any
+    headers: list[tuple[str, bytes]]

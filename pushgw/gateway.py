@@ -1,0 +1,449 @@
+"""The gateway.
+
+A record comes in from Kafka; for every receiver and device it is decided whether a notification may be shown, and
+why when it may not; the notification is handed to the device's vendor; what happened is published; and only then does
+Kafka forget the record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import TypeVar
+
+import structlog
+
+from pushgw.delivery.decide import Decider, Suppression
+from pushgw.delivery.dispatcher import Dispatcher
+from pushgw.delivery.lane import End, Ending
+from pushgw.delivery.plan import plan
+from pushgw.delivery.report import receipt_of_ending, receipt_of_suppression
+from pushgw.delivery.tally import Tally
+from pushgw.delivery.work import DeadLetter, Work
+from pushgw.kafka.intake import Batch, Intake, Record
+from pushgw.kafka.outlet import Outlet, OutletError
+from pushgw.messages.codec import MessageCodec
+from pushgw.messages.errors import DecodeError
+from pushgw.messages.events import decode_user_event
+from pushgw.messages.model import C2CRecall, Decoded, GroupRecall, NotAMessage, OfflineMessage, UserEvent
+from pushgw.messages.receipts import dead_letter_headers
+from pushgw.policy.dedup import recall_keys
+from pushgw.settings import Settings
+from pushgw.state.protocol import Admission, DeadToken, Raise, Settlement, StateStore, StateUnavailable
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+COMMIT_EVERY_S = 0.2
+EXPIRE_EVERY_S = 60.0
+IDLE_WAIT_S = 0.5
+
+
+class Gateway:
+    """The pipeline of one process. `run` returns after `stop`, when what was in flight is settled or abandoned."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        intake: Intake,
+        outlet: Outlet,
+        state: StateStore,
+        decider: Decider,
+        make_dispatcher: Callable[[Callable[[list[Ending]], None]], Dispatcher],
+        clock: Callable[[], float] = time.time,
+        tally: Tally | None = None,
+    ) -> None:
+        self._settings = settings
+        self._intake = intake
+        self._outlet = outlet
+        self._state = state
+        self._decider = decider
+        self._dispatcher = make_dispatcher(self._ended)
+        self._clock = clock
+        self.tally = tally or Tally()
+        self._codec = MessageCodec(
+            default_app=settings.sdk_app_id,
+            lenient=settings.policy.lenient,
+            with_body_digest=settings.policy.group_include_content,
+        )
+        self._stopping = asyncio.Event()
+        self._to_settle = asyncio.Event()
+        self._progress = asyncio.Event()
+        self._endings: list[Ending] = []
+        self._decided: list[tuple[Work, list[Suppression]]] = []
+        self._dead_letters: list[DeadLetter] = []
+        self._open: dict[tuple[str, int], int] = {}
+        self._recallable: dict[str, Work] = {}
+        self._troubles: dict[str, str] = {}
+
+    # --- the sentence, top-down --------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Work until `stop`. Raises what cannot be mended while running (such as a broker that refuses our login)."""
+        await self._outlet.start()
+        await self._intake.start(self._finish_partitions)
+        loops = (self._pipeline(), self._settle_loop(), self._commit_loop(), self._expire_loop())
+        tasks = [asyncio.create_task(loop) for loop in loops]
+        stopped = asyncio.create_task(self._stopping.wait())
+        try:
+            done, _ = await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+            await self._drain()
+        finally:
+            for task in (stopped, *tasks):
+                task.cancel()
+            await asyncio.gather(stopped, *tasks, return_exceptions=True)
+            await self._close()
+
+    async def _pipeline(self) -> None:
+        while not self._stopping.is_set():
+            await self._wait_for_room()
+            batch = await self._intake.batch()
+            if batch is not None:
+                await self.take(batch)
+
+    async def take(self, batch: Batch) -> None:
+        """One batch of records, each through the rooms once: decode, admit, decide, plan, dispatch."""
+        events, recalls, messages = self._decode(batch)
+        await self._apply(events, recalls)
+        works = await self._admit(messages)
+        self._decide_and_dispatch(works)
+        self._decider.badges.sweep()
+
+    def stop(self) -> None:
+        """Take no more records; finish what is in flight within ``shutdown.grace``."""
+        self._stopping.set()
+        self._progress.set()
+
+    # --- decode ------------------------------------------------------------------------------------------
+
+    def _decode(
+        self, batch: Batch
+    ) -> tuple[list[tuple[Record, Sequence[UserEvent]]], list[tuple[Record, Decoded]], list[Work]]:
+        events: list[tuple[Record, Sequence[UserEvent]]] = []
+        recalls: list[tuple[Record, Decoded]] = []
+        works: list[Work] = []
+        user_events = self._settings.kafka.topics.user_events
+        decode, app = self._codec.decode, self._settings.sdk_app_id
+        self.tally.received += len(batch.records)
+        for record in batch.records:
+            self._opened(record)
+            try:
+                if record.source.topic == user_events:
+                    found = decode_user_event(record.value, record.timestamp_ms, default_app=app)
+                    events.append((record, found))
+                    continue
+                message = decode(record.value, record.timestamp_ms)
+            except DecodeError as error:
+                self._bury_record(record, error)
+                continue
+            except Exception as error:  # noqa: BLE001  a poison record must never stop its partition
+                self._poisoned(record, error)
+                continue
+            if isinstance(message, C2CRecall | GroupRecall):
+                recalls.append((record, message))
+            else:
+                works.append(Work(record=record, source=str(record.source), message=message))
+        return events, recalls, works
+
+    async def _apply(
+        self, events: list[tuple[Record, Sequence[UserEvent]]], recalls: list[tuple[Record, Decoded]]
+    ) -> None:
+        """User events and recalls change what is remembered; they make no receipts."""
+        if events:
+            flat = [event for _, found in events for event in found]
+            await self._patiently(lambda: self._state.apply(flat))
+            self.tally.user_events += len(events)
+        if recalls:
+            keys = [
+                key for _, r in recalls if isinstance(r, C2CRecall | GroupRecall) for key in recall_keys(r)
+            ]
+            await self._patiently(lambda: self._state.bury(keys, self._clock()))
+            self._cancel(keys)
+            self.tally.recalls += len(recalls)
+        for record, _ in (*events, *recalls):
+            self._closed(record)
+
+    def _cancel(self, tombstones: list[str]) -> None:
+        """What waits in a lane and was withdrawn is not sent any more."""
+        for key in tombstones:
+            work = self._recallable.get(key)
+            if work is not None:
+                work.cancel(key)
+
+    # --- admit -------------------------------------------------------------------------------------------
+
+    async def _admit(self, works: list[Work]) -> list[tuple[Work, Admission]]:
+        """One round trip to the store for all messages of the batch."""
+        asked: list[Work] = []
+        questions = []
+        for work in works:
+            try:
+                question = self._decider.ask(work.message, work.source)
+            except Exception as error:  # noqa: BLE001  as in _decode
+                self._poisoned(work.record, error)
+                continue
+            work.tombstones = question.tombstones
+            asked.append(work)
+            questions.append(question)
+        if not asked:
+            return []
+        admissions = await self._patiently(lambda: self._state.admit(questions, self._clock()))
+        return list(zip(asked, admissions, strict=True))
+
+    # --- decide, plan, dispatch --------------------------------------------------------------------------
+
+    def _decide_and_dispatch(self, admitted: list[tuple[Work, Admission]]) -> None:
+        shipments = []
+        now = self._clock()
+        for work, admission in admitted:
+            if admission.settled:
+                self._closed(work.record)
+                continue
+            try:
+                decision = self._decider.decide(work.message, admission, now)
+                planned = plan(work, work.source, decision.deliveries)
+            except Exception as error:  # noqa: BLE001  as in _decode
+                self._poisoned(work.record, error)
+                continue
+            work.open = len(decision.deliveries) + len(decision.suppressions)
+            if work.open == 0:
+                self._closed(work.record)
+                continue
+            if planned:
+                work.shipments = planned
+                work.badged = {d.user for d in decision.deliveries if d.counts}
+                for key in work.tombstones:
+                    self._recallable[key] = work
+                shipments += planned
+            if decision.suppressions:
+                self._decided.append((work, decision.suppressions))
+                self._to_settle.set()
+        self._dispatcher.dispatch(shipments)
+
+    # --- settle ------------------------------------------------------------------------------------------
+
+    def _ended(self, endings: list[Ending]) -> None:
+        self._endings += endings
+        self._to_settle.set()
+
+    async def _settle_loop(self) -> None:
+        while True:
+            await self._to_settle.wait()
+            self._to_settle.clear()
+            endings, self._endings = self._endings, []
+            decided, self._decided = self._decided, []
+            letters, self._dead_letters = self._dead_letters, []
+            await self._settle(endings, decided, letters)
+            self._progress.set()
+
+    async def _settle(
+        self, endings: list[Ending], decided: list[tuple[Work, list[Suppression]]], letters: list[DeadLetter]
+    ) -> None:
+        """Receipts first, then done marks, then the ledger: a crash in between repeats a receipt, never loses one."""
+        now = self._clock()
+        tokens = await self._mark_dead([e for e in endings if e.end is End.DEAD])
+        receipts: list[tuple[bytes, bytes]] = []
+        for work, suppressions in decided:
+            for suppression in suppressions:
+                receipts.append(receipt_of_suppression(work, suppression, now))
+                work.close_one(suppression.user or "", suppression.device)
+                self.tally.suppressed[suppression.reason.code] += 1
+        for ending in endings:
+            work = ending.parcel.work
+            receipts.append(receipt_of_ending(work, ending, tokens.get(id(ending), ""), now))
+            work.close_one(ending.parcel.user, ending.parcel.device)
+            if ending.parcel.counts and ending.end is End.PUSHED:
+                work.raises[ending.parcel.user] = ending.parcel.unread
+            self.tally.ended(ending)
+        await self._publish(receipts, letters)
+        works = {id(w): w for w, _ in decided}
+        works.update((id(e.parcel.work), e.parcel.work) for e in endings)
+        settlements = [self._settlement(work) for work in works.values()]
+        if settlements:
+            await self._patiently(lambda: self._state.settle(settlements, now))
+        for work in works.values():
+            if work.open == 0:
+                self._forget(work)
+                self._closed(work.record)
+        for letter in letters:
+            self._closed(letter.record)
+
+    def _settlement(self, work: Work) -> Settlement:
+        complete = work.open == 0
+        raises = tuple([Raise(app=work.message.app, user=user, to=to) for user, to in work.raises.items()])
+        done = () if complete else tuple(work.closed)
+        work.raises = {}
+        work.closed = []
+        return Settlement(source=work.source, done=done, complete=complete, raises=raises)
+
+    async def _mark_dead(self, endings: list[Ending]) -> dict[int, str]:
+        """What was done about each dead token, by the ending's identity."""
+        if not endings:
+            return {}
+        dead = [
+            DeadToken(
+                app=e.parcel.work.message.app,
+                user=e.parcel.user,
+                device_id=e.parcel.device.device_id,
+                token=e.parcel.target.token,
+                sent_ms=int(e.sent_at * 1000),
+                dead_since_ms=e.outcome.dead_since_ms if e.outcome else None,
+            )
+            for e in endings
+        ]
+        actions = await self._patiently(lambda: self._state.mark_dead(dead))
+        return {id(e): action for e, action in zip(endings, actions, strict=True)}
+
+    async def _publish(self, receipts: list[tuple[bytes, bytes]], letters: list[DeadLetter]) -> None:
+        """Receipts and dead letters, acknowledged. While the broker does not take them, nothing advances."""
+        wait = 0.5
+        while receipts or letters:
+            try:
+                if receipts:
+                    await self._outlet.publish(receipts)
+                    self.tally.receipts += len(receipts)
+                    receipts = []
+                if letters:
+                    await self._outlet.dead_letters([(x.record, x.headers) for x in letters])
+                    self.tally.dead_letters += len(letters)
+                    letters = []
+            except OutletError as error:
+                self._in_trouble("receipts", str(error))
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, 10.0)
+        self._out_of_trouble("receipts")
+
+    # --- the record's life -------------------------------------------------------------------------------
+
+    def _opened(self, record: Record) -> None:
+        key = (record.source.topic, record.source.partition)
+        self._open[key] = self._open.get(key, 0) + 1
+
+    def _closed(self, record: Record) -> None:
+        self._open[(record.source.topic, record.source.partition)] -= 1
+        self._intake.settle(record)
+
+    def _forget(self, work: Work) -> None:
+        for key in work.tombstones:
+            self._recallable.pop(key, None)
+        for user in work.badged:
+            self._decider.badges.release(work.message.app, user)
+
+    def _bury_record(self, record: Record, error: DecodeError) -> None:
+        headers = dead_letter_headers(str(record.source), error, record.timestamp_ms)
+        self._dead_letters.append(DeadLetter(record, headers))
+        self._to_settle.set()
+        log.warning(
+            "dead_letter", source=str(record.source), code=error.code, error=error.sentence, path=error.path
+        )
+
+    def _poisoned(self, record: Record, error: Exception) -> None:
+        """An unexpected exception: the record goes to the dead letters with an id that the log has."""
+        trace = uuid.uuid4().hex[:12]
+        log.error("poison_record", source=str(record.source), traceback_id=trace, exc_info=error)
+        self._bury_record(
+            record, DecodeError(20001, f"unexpected {type(error).__name__}; traceback id {trace}")
+        )
+
+    # --- waiting -----------------------------------------------------------------------------------------
+
+    @property
+    def kafka_health(self) -> str:
+        """ "ok", or one sentence on the broker."""
+        return self._intake.healthy
+
+    @property
+    def troubles(self) -> dict[str, str]:
+        """Why nothing moves at the moment: "state" or "receipts" -> one sentence. Empty when all is well."""
+        return dict(self._troubles)
+
+    @property
+    def open_records(self) -> int:
+        """Records taken and not yet settled."""
+        return sum(self._open.values())
+
+    async def _wait_for_room(self) -> None:
+        """Too much in flight: stop fetching until some of it is settled. Lanes that fail do not hold up the others."""
+        if self.open_records - self._dispatcher.stuck < self._settings.dispatch.backlog:
+            self._intake.resume_all()
+            return
+        self._intake.pause_all()
+        self._progress.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._progress.wait(), IDLE_WAIT_S)
+
+    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Ask the store until it answers: nothing is guessed while it is away."""
+        wait = 0.2
+        while True:
+            try:
+                answer = await call()
+            except StateUnavailable as error:
+                self._in_trouble("state", str(error))
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, 5.0)
+            else:
+                self._out_of_trouble("state")
+                return answer
+
+    async def _finish_partitions(self, partitions: set[tuple[str, int]]) -> None:
+        """Before partitions are given up: wait for what is in flight of them, but not for ever. What is left is
+        abandoned: its next owner gets it again, with the same vendor-side ids."""
+        deadline = asyncio.get_running_loop().time() + self._settings.shutdown.grace
+        while any(self._open.get(p, 0) > 0 for p in partitions):
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0 or not await self._moved(left):
+                break
+        for partition in partitions:
+            self._open[partition] = 0
+
+    async def _drain(self) -> None:
+        deadline = asyncio.get_running_loop().time() + self._settings.shutdown.grace
+        while self.open_records > 0:
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0 or not await self._moved(left):
+                log.warning(
+                    "abandoned",
+                    records=self.open_records,
+                    why="shutdown.grace is over; they are delivered again",
+                )
+                break
+        await self._intake.commit()
+
+    async def _moved(self, timeout: float) -> bool:
+        """Wait until something was settled; False when nothing was in time."""
+        self._progress.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._progress.wait(), timeout)
+            return True
+        return False
+
+    async def _commit_loop(self) -> None:
+        while True:
+            await asyncio.sleep(COMMIT_EVERY_S)
+            await self._intake.commit()
+
+    async def _expire_loop(self) -> None:
+        while True:
+            await self._patiently(lambda: self._state.expire(self._clock()))
+            await asyncio.sleep(EXPIRE_EVERY_S)
+
+    async def _close(self) -> None:
+        await self._dispatcher.close()
+        await self._intake.close()
+        await self._outlet.close()
+
+    def _in_trouble(self, where: str, why: str) -> None:
+        if self._troubles.get(where) != why:
+            log.error("paused", where=where, why=why)
+        self._troubles[where] = why
+
+    def _out_of_trouble(self, where: str) -> None:
+        if self._troubles.pop(where, None) is not None:
+            log.info("resumed", where=where)

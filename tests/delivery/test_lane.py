@@ -1,0 +1,212 @@
+"""A lane keeps order per receiver, repeats what is temporary, and never holds up another lane."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from pushgw.credentials import CredentialEntry
+from pushgw.delivery.lane import End
+from pushgw.vendor.http import TransportError
+
+Make = Callable[..., Any]
+
+
+async def test_an_accepted_push_ends_as_pushed(desk: Any, entry: Make, ship: Make) -> None:
+    """One request, one ending, with the attempt and the vendor's words."""
+    desk.offer(ship(entry(), "bob"))
+    desk.vendors[1].answer("accepted")
+    assert desk.ends == [("bob", End.PUSHED)]
+    assert desk.endings[0].attempt == 1
+
+
+async def test_a_receivers_pushes_keep_their_order(desk: Any, entry: Make, ship: Make) -> None:
+    """The second push to a receiver is not sent before the first has ended; another receiver's is."""
+    e = entry()
+    desk.offer(ship(e, "bob", body="1"), ship(e, "bob", body="2"), ship(e, "carol", body="3"))
+    assert desk.vendors[1].bodies == ["1", "3"]
+    desk.vendors[1].answer("accepted")
+    assert desk.vendors[1].bodies == ["3", "2"]
+
+
+async def test_order_is_kept_over_a_repeat(desk: Any, entry: Make, ship: Make) -> None:
+    """While the first push waits for its repeat, the second one waits too."""
+    e = entry()
+    desk.offer(ship(e, "bob", body="1"), ship(e, "bob", body="2"))
+    desk.vendors[1].answer("retry")
+    await desk.vendors[1].until(1)
+    assert desk.vendors[1].bodies == ["1"]
+    desk.vendors[1].answer("accepted")
+    assert desk.vendors[1].bodies == ["2"]
+
+
+async def test_a_failing_vendor_delays_nobody_else(desk: Any, entry: Make, ship: Make) -> None:
+    """Invariant 6: a lane that hangs with its in-flight limit used up leaves another credential's pushes alone."""
+    slow, quick = entry(1), entry(2)
+    desk.offer(*(ship(slow, f"u{n}") for n in range(300)))
+    desk.offer(ship(quick, "bob"))
+    desk.vendors[2].answer("accepted")
+    assert desk.ends == [("bob", End.PUSHED)]
+    assert len(desk.vendors[1].waiting) == desk.settings.in_flight
+
+
+async def test_a_failing_lane_is_bounded_and_does_not_count_for_the_others(
+    make_desk: Make, entry: Make, ship: Make
+) -> None:
+    """A lane that fails holds no more than the backlog; what is beyond is given up with a receipt, and `stuck` says how much."""
+    desk = make_desk(backlog=10, in_flight=4)
+    e = entry()
+    desk.offer(ship(e, "first"))
+    desk.vendors[1].answer(TransportError("no answer within 10 s"))
+    desk.now += desk.settings.timeout + 1
+    desk.offer(*(ship(e, f"u{n}") for n in range(20)))
+    assert [end for _, end in desk.ends] == [End.GIVEN_UP] * 11
+    assert desk.dispatcher.stuck == 10
+    await desk.dispatcher.close()
+
+
+async def test_a_temporary_failure_is_repeated_three_times_then_given_up(
+    desk: Any, entry: Make, ship: Make
+) -> None:
+    """Attempts one to four are made with the same ids; then the push is given up with the vendor's last words."""
+    desk.offer(ship(entry(), "bob"))
+    ids = set()
+    for _ in range(4):
+        await desk.vendors[1].until(1)
+        ids.add(desk.vendors[1].waiting[0][0].parcels[0].target.vendor_id)
+        desk.vendors[1].answer("retry")
+    assert ids == {"Vbob"}
+    assert desk.ends == [("bob", End.GIVEN_UP)]
+    assert desk.endings[0].attempt == 4
+    assert desk.endings[0].detail == "said retry"
+
+
+async def test_no_answer_is_temporary(desk: Any, entry: Make, ship: Make) -> None:
+    """A request without an answer is repeated."""
+    desk.offer(ship(entry(), "bob"))
+    desk.vendors[1].answer(TransportError("no answer within 10 s"))
+    await desk.vendors[1].until(1)
+    desk.vendors[1].answer("accepted")
+    assert desk.ends == [("bob", End.PUSHED)]
+    assert desk.endings[0].attempt == 2
+
+
+async def test_nothing_is_repeated_beyond_the_lifetime(desk: Any, entry: Make, ship: Make) -> None:
+    """A message whose lifetime ends before the repeat could be sent is expired, not repeated."""
+    desk.offer(ship(entry(), "bob", expires_in=1))
+    desk.now += 1
+    desk.vendors[1].answer("retry")
+    assert desk.ends == [("bob", End.EXPIRED)]
+
+
+async def test_what_expires_while_it_waits_is_not_sent(desk: Any, entry: Make, ship: Make) -> None:
+    """A push behind another of its receiver that outlives its own lifetime is expired unsent."""
+    e = entry()
+    desk.offer(ship(e, "bob", body="1"), ship(e, "bob", body="2", expires_in=5))
+    desk.now += 10
+    desk.vendors[1].answer("accepted")
+    assert desk.ends == [("bob", End.PUSHED), ("bob", End.EXPIRED)] or desk.ends == [
+        ("bob", End.EXPIRED),
+        ("bob", End.PUSHED),
+    ]
+    assert not desk.vendors[1].waiting
+
+
+async def test_a_refused_token_is_renewed_once(desk: Any, entry: Make, ship: Make) -> None:
+    """On `auth` the push goes out once more with a new authorization; a second refusal makes the credential unusable."""
+    e: CredentialEntry = entry()
+    desk.offer(ship(e, "bob"))
+    first = dict(desk.vendors[1].answer("auth").headers)["x-auth"]
+    second = dict(desk.vendors[1].answer("auth").headers)["x-auth"]
+    assert (first, second) == ("token-1", "token-2")
+    assert desk.ends == [("bob", End.CREDENTIAL)]
+    assert e.problem
+
+
+async def test_a_refused_credential_stops_its_lane_only(desk: Any, entry: Make, ship: Make) -> None:
+    """After `config` this push has failed, what waits is C4 unsent, and other credentials go on."""
+    e = entry(1)
+    desk.offer(ship(e, "bob", body="1"), ship(e, "bob", body="2"))
+    desk.vendors[1].answer("config")
+    assert desk.ends == [("bob", End.CREDENTIAL), ("bob", End.UNUSABLE)] or desk.ends == [
+        ("bob", End.UNUSABLE),
+        ("bob", End.CREDENTIAL),
+    ]
+    assert "said config" in (e.problem or "")
+    desk.offer(ship(entry(2), "carol"))
+    desk.vendors[2].answer("accepted")
+    assert desk.ends[-1] == ("carol", End.PUSHED)
+
+
+async def test_a_probe_opens_the_lane_again(desk: Any, entry: Make, ship: Make) -> None:
+    """After the pause one push at a time may try; its success opens the lane."""
+    e = entry()
+    desk.offer(ship(e, "bob"))
+    desk.vendors[1].answer("config")
+    lane = desk.dispatcher._lanes[1]
+    lane._allow_probe()
+    desk.offer(ship(e, "carol"), ship(e, "dave"))
+    assert len(desk.vendors[1].waiting) == 1
+    desk.vendors[1].answer("accepted")
+    assert len(desk.vendors[1].waiting) == 1
+    assert e.problem is None
+
+
+async def test_each_token_of_a_batch_has_its_own_ending(desk: Any, entry: Make, ship: Make) -> None:
+    """Accepted and dead tokens end; only the temporary failures of a batch are repeated."""
+    desk.offer(ship(entry(), "a", "b", "c"))
+    desk.vendors[1].answer("accepted,retry,invalid_token")
+    assert desk.ends == [("a", End.PUSHED), ("c", End.DEAD)]
+    await desk.vendors[1].until(1)
+    assert dict(desk.vendors[1].waiting[0][1].headers)["x-users"] == "b"
+    desk.vendors[1].answer("accepted")
+    assert desk.ends[-1] == ("b", End.PUSHED)
+
+
+async def test_followers_of_a_batch_wait_for_all_of_it(desk: Any, entry: Make, ship: Make) -> None:
+    """A push to one receiver of a batch starts when the batch has ended."""
+    e = entry()
+    desk.offer(ship(e, "a", "b", body="1"), ship(e, "b", body="2"))
+    assert desk.vendors[1].bodies == ["1"]
+    desk.vendors[1].answer("accepted,accepted")
+    assert desk.vendors[1].bodies == ["2"]
+
+
+async def test_what_cannot_be_rendered_is_refused_unsent(desk: Any, entry: Make, ship: Make) -> None:
+    """C6: the adapter's sentence with the sizes is the detail, and the receiver's next push goes on."""
+    e = entry()
+    desk.offer(ship(e, "bob", body="unfit"), ship(e, "bob", body="2"))
+    assert desk.ends == [("bob", End.REFUSED)]
+    assert "5000 bytes" in desk.endings[0].detail
+    assert desk.vendors[1].bodies == ["2"]
+
+
+async def test_what_was_withdrawn_while_it_waited_is_not_sent(desk: Any, entry: Make, ship: Make) -> None:
+    """A cancelled shipment ends as recalled without a request."""
+    e = entry()
+    second = ship(e, "bob", body="2")
+    desk.offer(ship(e, "bob", body="1"), second)
+    second.cancelled = True
+    desk.vendors[1].answer("accepted")
+    assert set(desk.ends) == {("bob", End.PUSHED), ("bob", End.RECALLED)}
+    assert not desk.vendors[1].waiting
+
+
+async def test_unknown_bad_and_quota_are_never_repeated(desk: Any, entry: Make, ship: Make) -> None:
+    """Codes that ask for no repeat end at once, and touch neither token nor credential."""
+    e = entry()
+    for number, word in enumerate(("unknown", "bad_message", "quota")):
+        desk.offer(ship(e, f"u{number}"))
+        desk.vendors[1].answer(word)
+    await asyncio.sleep(0)
+    assert [end for _, end in desk.ends] == [End.GIVEN_UP] * 3
+    assert not desk.vendors[1].waiting
+    assert e.problem is None
+
+
+async def test_a_closed_lane_ends_nothing(desk: Any, entry: Make, ship: Make) -> None:
+    """What is abandoned at the end has no ending: its record is delivered again."""
+    desk.offer(ship(entry(), "bob"))
+    await desk.dispatcher.close()
+    assert desk.endings == []
