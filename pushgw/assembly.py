@@ -48,7 +48,7 @@ def assemble(
 
     return Gateway(
         settings,
-        intake=Intake(settings.kafka),
+        intake=Intake(settings.kafka, revoke_grace=settings.shutdown.grace),
         outlet=Outlet(settings.kafka),
         state=state,
         decider=Decider(settings.policy, book, limiter=_limiter(settings.policy)),

@@ -76,7 +76,6 @@ class Gateway:
         self._endings: list[Ending] = []
         self._decided: list[tuple[Work, list[Suppression]]] = []
         self._dead_letters: list[DeadLetter] = []
-        self._open: dict[tuple[str, int], int] = {}
         self._recallable: dict[str, Work] = {}
         self._troubles: dict[str, str] = {}
 
@@ -132,7 +131,6 @@ class Gateway:
         decode, app = self._codec.decode, self._settings.sdk_app_id
         self.tally.received += len(batch.records)
         for record in batch.records:
-            self._opened(record)
             try:
                 if record.source.topic == user_events:
                     found = decode_user_event(record.value, record.timestamp_ms, default_app=app)
@@ -248,7 +246,7 @@ class Gateway:
         """Receipts first, then done marks, then the ledger: a crash in between repeats a receipt, never loses one."""
         now = self._clock()
         tokens = await self._mark_dead([e for e in endings if e.end is End.DEAD])
-        receipts: list[tuple[bytes, bytes]] = []
+        receipts: list[tuple[bytes | None, bytes]] = []
         for work, suppressions in decided:
             for suppression in suppressions:
                 receipts.append(receipt_of_suppression(work, suppression, now))
@@ -300,7 +298,7 @@ class Gateway:
         actions = await self._patiently(lambda: self._state.mark_dead(dead))
         return {id(e): action for e, action in zip(endings, actions, strict=True)}
 
-    async def _publish(self, receipts: list[tuple[bytes, bytes]], letters: list[DeadLetter]) -> None:
+    async def _publish(self, receipts: list[tuple[bytes | None, bytes]], letters: list[DeadLetter]) -> None:
         """Receipts and dead letters, acknowledged. While the broker does not take them, nothing advances."""
         wait = 0.5
         while receipts or letters:
@@ -321,12 +319,7 @@ class Gateway:
 
     # --- the record's life -------------------------------------------------------------------------------
 
-    def _opened(self, record: Record) -> None:
-        key = (record.source.topic, record.source.partition)
-        self._open[key] = self._open.get(key, 0) + 1
-
     def _closed(self, record: Record) -> None:
-        self._open[(record.source.topic, record.source.partition)] -= 1
         self._intake.settle(record)
 
     def _forget(self, work: Work) -> None:
@@ -366,7 +359,7 @@ class Gateway:
     @property
     def open_records(self) -> int:
         """Records taken and not yet settled."""
-        return sum(self._open.values())
+        return self._intake.in_flight()
 
     async def _wait_for_room(self) -> None:
         """Too much in flight: stop fetching until some of it is settled. Lanes that fail do not hold up the others."""
@@ -396,12 +389,10 @@ class Gateway:
         """Before partitions are given up: wait for what is in flight of them, but not for ever. What is left is
         abandoned: its next owner gets it again, with the same vendor-side ids."""
         deadline = asyncio.get_running_loop().time() + self._settings.shutdown.grace
-        while any(self._open.get(p, 0) > 0 for p in partitions):
+        while self._intake.in_flight(partitions) > 0:
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0 or not await self._moved(left):
                 break
-        for partition in partitions:
-            self._open[partition] = 0
 
     async def _drain(self) -> None:
         deadline = asyncio.get_running_loop().time() + self._settings.shutdown.grace

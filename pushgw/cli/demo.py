@@ -32,10 +32,11 @@ from pushgw.cli.story import (
     Scene,
     acts,
 )
-from pushgw.kafka.topics import ensure_topics, kafka_client_options
+from pushgw.kafka.client import kafka_client_options
+from pushgw.kafka.topics import ensure_topics
 from pushgw.messages.key import record_key
 from pushgw.sandbox.authority import make_authority
-from pushgw.sandbox.broker import BrokerError, EmbeddedBroker
+from pushgw.sandbox.broker import BrokerUnavailable, EmbeddedBroker
 from pushgw.sandbox.sandbox import example_directory, with_endpoint
 from pushgw.settings import KafkaSettings, Settings
 from pushgw.state import open_store
@@ -57,7 +58,7 @@ def demo(
     """
     try:
         summary = run_async(_demo(json, keep))
-    except BrokerError as error:
+    except BrokerUnavailable as error:
         raise fail(Exit.UNREACHABLE, str(error)) from None
     except _DemoFailed as error:
         raise fail(Exit.NO, str(error)) from None
@@ -109,7 +110,7 @@ class _Stage:
 @asynccontextmanager
 async def _stage(home: Path) -> AsyncIterator[_Stage]:
     async with AsyncExitStack() as stack:
-        broker = await EmbeddedBroker.start(home)
+        broker = await EmbeddedBroker.start(log_file=home / "broker.log")
         stack.push_async_callback(broker.close)
         authority = make_authority(home / "authority")
         sandbox = await _spawn(

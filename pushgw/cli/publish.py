@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 
 from pushgw.cli.loop import run_async
 from pushgw.cli.output import Config, Exit, Json, fail, out, print_json, settings_or_exit
-from pushgw.kafka.topics import kafka_client_options
+from pushgw.kafka.client import kafka_client_options
 from pushgw.messages.key import record_key
 from pushgw.settings import Settings
 
@@ -74,7 +74,7 @@ async def _publish(
 ) -> Exit:
     options = kafka_client_options(settings.kafka)
     starts = await _receipt_ends(settings, options) if wait else {}
-    producer = AIOKafkaProducer(acks="all", enable_idempotence=True, **options)
+    producer = AIOKafkaProducer(acks="all", **options)
     await producer.start()
     try:
         sent = [await (await producer.send(topic, value, key=record_key(value))) for value in values]

@@ -12,7 +12,7 @@ import typer
 from pushgw.cli.loop import run_async
 from pushgw.cli.output import Exit, Json, err, fail, out, print_json
 from pushgw.credentials import load_directory
-from pushgw.sandbox.sandbox import Sandbox, example_directory
+from pushgw.sandbox import FaultSyntaxError, Sandbox, example_directory, load_authority
 from pushgw.vendor.adapter import Account
 from pushgw.vendor.plugin import installed_vendors
 
@@ -67,8 +67,11 @@ async def _serve(
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stopped.set)
     try:
-        server = await Sandbox.start(accounts, host=host, port=port, faults=faults, journal_file=journal)
-    except ValueError as error:
+        authority = load_authority(tls) if tls else None
+        server = await Sandbox.start(
+            accounts, host=host, port=port, faults=faults, journal_file=journal, tls=authority
+        )
+    except (FaultSyntaxError, FileNotFoundError) as error:
         raise fail(Exit.USAGE, str(error)) from None
     except OSError as error:
         raise fail(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from pushgw.delivery.lane import End, Ending
+from pushgw.policy.reasons import Reason
 
 
 class Tally:
@@ -27,10 +28,15 @@ class Tally:
         """Count one ending."""
         if ending.end is End.PUSHED:
             self.pushed[ending.entry.vendor] += 1
-        elif ending.end in SUPPRESSED_CODES:
-            self.suppressed[SUPPRESSED_CODES[ending.end]] += 1
+        elif ending.end in SUPPRESSED_AS:
+            self.suppressed[SUPPRESSED_AS[ending.end].code] += 1
         else:
             self.failed[(ending.entry.vendor, ending.end.value)] += 1
 
 
-SUPPRESSED_CODES = {End.UNUSABLE: "C4", End.REFUSED: "C6", End.RECALLED: "A6"}
+SUPPRESSED_AS = {
+    End.UNUSABLE: Reason.CERT_UNUSABLE,
+    End.REFUSED: Reason.CHANNEL_REJECT,
+    End.RECALLED: Reason.RECALLED,
+}
+"""Endings in a lane that were never sent: they count and are reported as suppressed."""

@@ -150,6 +150,8 @@ class OfflineMessage(msgspec.Struct, frozen=True, kw_only=True):
     """SendMsgControl."""
     group_id: str | None = None
     topic_id: str | None = None
+    targets: frozenset[str] | None = None
+    """To_Account of a targeted group message, where it names members: nobody else may be notified (B1)."""
     group_type: str | None = None
     group_name: str | None = None
     mentions: frozenset[str] = frozenset()
@@ -207,6 +209,11 @@ class NotAMessage(msgspec.Struct, frozen=True, kw_only=True):
     group_id: str | None = None
     event_id: str | None = None
     detail: str = ""
+    seq: int | None = None
+    random: int | None = None
+    time: int | None = None
+    """MsgTime or MsgTimeStamp, epoch s, where the body has one."""
+    msg_key: str | None = None
 
 
 Decoded = OfflineMessage | C2CRecall | GroupRecall | NotAMessage

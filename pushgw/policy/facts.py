@@ -65,6 +65,12 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     badge_ms: int = 0
     devices: tuple[Device, ...] = ()
     """Newest Put first."""
+    gone: tuple[tuple[str, int], ...] = ()
+    """Devices deleted or logged out, with the EventTime: an older Put of theirs is stale. The newest few."""
+    kicked: tuple[tuple[str, int], ...] = ()
+    """Platforms logged out ("" is the whole account), with the EventTime: older Puts are stale."""
+    early: tuple[tuple[str, int, bool], ...] = ()
+    """Foreground or background (True) of devices whose Put has not come yet, with the EventTime. The newest few."""
 
 
 NOBODY = User()

@@ -121,4 +121,3 @@ class StateStore(Protocol):
 
     async def close(self) -> None:
         """Finish what is running and close."""
-

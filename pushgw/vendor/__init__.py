@@ -1,0 +1,81 @@
+"""The SDK that adapters are written against, and the lanes stand on.
+
+An adapter's author needs Adapter, Credential, Request, Response, Push, Outcome and, for the tests, MockTransport.
+Transports are named, so that a library is imported only where it is used.
+"""
+
+from __future__ import annotations
+
+from pushgw.vendor.adapter import Account, Adapter, Auth, AuthFailed, Credential, Refused
+from pushgw.vendor.emulator import Accepted, Answer, Call, Emulator
+from pushgw.vendor.http import (
+    Completion,
+    Headers,
+    OnComplete,
+    Request,
+    Response,
+    TlsOptions,
+    Transport,
+    TransportError,
+    TransportFactory,
+)
+from pushgw.vendor.mask import mask_request
+from pushgw.vendor.mock_transport import MockTransport, mock_transport
+from pushgw.vendor.plugin import Vendor, installed_vendors
+from pushgw.vendor.push import Action, Notification, Outcome, Push, Target
+from pushgw.vendor.send import AsyncSender
+from pushgw.vendor.texts import cut_bytes, cut_chars, cut_utf16
+from pushgw.vendor.token_cache import NO_AUTH, TokenCache
+
+__all__ = [
+    "NO_AUTH",
+    "Accepted",
+    "Account",
+    "Action",
+    "Adapter",
+    "Answer",
+    "AsyncSender",
+    "Auth",
+    "AuthFailed",
+    "Call",
+    "Completion",
+    "Credential",
+    "Emulator",
+    "Headers",
+    "MockTransport",
+    "Notification",
+    "OnComplete",
+    "Outcome",
+    "Push",
+    "Refused",
+    "Request",
+    "Response",
+    "Target",
+    "TlsOptions",
+    "TokenCache",
+    "Transport",
+    "TransportError",
+    "TransportFactory",
+    "Vendor",
+    "cut_bytes",
+    "cut_chars",
+    "cut_utf16",
+    "installed_vendors",
+    "mask_request",
+    "mock_transport",
+    "transport_named",
+]
+
+
+def transport_named(name: str) -> TransportFactory:
+    """The factory of a built-in transport: ``pyreqwest`` or ``httpx``. Raises ValueError for any other name."""
+    match name:
+        case "pyreqwest":
+            from pushgw.vendor.pyreqwest_transport import pyreqwest_transport
+
+            return pyreqwest_transport
+        case "httpx":
+            from pushgw.vendor.httpx_transport import httpx_transport
+
+            return httpx_transport
+    raise ValueError(f"no transport is named {name!r}; there are pyreqwest and httpx")

@@ -103,6 +103,14 @@ class Adapter(ABC):
         """A vendor rule known beforehand that this push breaks (C6), or None."""
         return None
 
+    def uses_badge(self, account: Account) -> bool:
+        """Whether ``notification.badge`` counts under this account; False lets users of different badges share a batch."""
+        return self.sends_badge
+
+    def warnings(self, notification: Notification, account: Account) -> tuple[str, ...]:
+        """What the push lacks though it goes out (a channel that is not configured): one sentence each, for ``explain``."""
+        return ()
+
     def tls(self, account: Account) -> TlsOptions:
         """Trust and identity for this account's connections."""
         return TlsOptions(ca_pem=account.ca_pem)

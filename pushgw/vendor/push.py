@@ -46,6 +46,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """PushID of the receipt, also the seed of the vendor-side id (26 characters of Crockford base 32)."""
     vendor_id: str
     """The same identity as a lower-case UUID (apns-id): equal on every attempt."""
+    platform: str | None = None
+    """The device's platform where it is known (``android``, ``ios``, ``web`` ...): FCM renders only that one's part."""
 
 
 class Push(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,10 @@
+"""Xiaomi MiPush: Xiaomi, Redmi and POCO devices."""
+
+from __future__ import annotations
+
+from pushgw.vendor.plugin import Vendor
+from vendors.xiaomi.adapter import XiaomiAdapter
+from vendors.xiaomi.emulator import XiaomiEmulator
+from vendors.xiaomi.results import RESULTS
+
+vendor = Vendor(adapter=XiaomiAdapter(), emulator=XiaomiEmulator, results=dict(RESULTS))

@@ -1,0 +1,130 @@
+"""Keys, user documents and bulk statements of the SQLite store."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from msgspec.structs import force_setattr
+
+from pushgw.policy.facts import Device, User
+
+# --- keys ---------------------------------------------------------------------------------------------------
+
+
+def user_key(app: int, user: str) -> str:
+    """Key of a row in ``users``."""
+    return f"{app} {user}"
+
+
+def c2c_option_key(app: int, user: str, peer: str) -> str:
+    """Key in ``options`` of the option for a peer. Lengths keep two users' keys apart."""
+    return f"{app} {len(user)} {user} c{peer}"
+
+
+def group_option_key(app: int, user: str, group_id: str, topic_id: str | None) -> str:
+    """Key in ``options`` of the option for a group, or for a topic of it."""
+    if topic_id is None:
+        return f"{app} {len(user)} {user} g{group_id}"
+    return f"{app} {len(user)} {user} t{len(group_id)} {group_id}{topic_id}"
+
+
+def option_name(key: str, prefix: str) -> str:
+    """What `StateStore.options` calls the option: ``c2c:<peer>`` or ``group:<id>[:<topic>]``."""
+    kind, rest = key[len(prefix)], key[len(prefix) + 1 :]
+    if kind == "c":
+        return f"c2c:{rest}"
+    if kind == "g":
+        return f"group:{rest}"
+    length, _, both = rest.partition(" ")
+    return f"group:{both[: int(length)]}:{both[int(length) :]}"
+
+
+def stored(key: str) -> str:
+    """The key as it stands in the file. SQLite's JSON functions end a text at a NUL, so NULs are spelled otherwise."""
+    if "\x00" in key or "\x1a" in key:
+        return key.replace("\x1a", "\x1a1").replace("\x00", "\x1a0")
+    return key
+
+
+def json_list(keys: Sequence[str]) -> str:
+    """The keys as a parameter for ``json_each``."""
+    text = _encode(keys)
+    if b"\\u0000" in text or b"\\u001a" in text:
+        text = _encode([stored(key) for key in keys])
+    return text.decode()
+
+
+# --- users --------------------------------------------------------------------------------------------------
+
+USERS_BY_KEY = (
+    "SELECT '[' || group_concat('[' || j.key || ',' || u.badge || ',' || u.badge_ms || ',' || u.data || ']') || ']' "
+    "FROM json_each({keys}) j CROSS JOIN users u ON u.key = j.value"
+)
+"""All users of a list of keys as one JSON text for `decode_users`; NULL when there is none."""
+
+_decode_rows = msgspec.json.Decoder(list[tuple[int, int, int, User]]).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def decode_users(keys: Sequence[str], text: str | None) -> dict[str, User]:
+    """The users that were found, by the keys that were asked."""
+    if text is None:
+        return {}
+    found = {}
+    for index, badge, badge_ms, user in _decode_rows(text):
+        if badge or badge_ms:
+            force_setattr(user, "badge", badge)  # fresh out of the decoder: nobody else has it yet
+            force_setattr(user, "badge_ms", badge_ms)
+        found[keys[index]] = user
+    return found
+
+
+def user_row(key: str, user: User) -> tuple[str, str, int, int]:
+    """A row of ``users``. The badge has columns of its own: it changes with every push."""
+    document = _sparse(user, _USER_DEFAULTS)
+    if user.devices:
+        document["devices"] = [_sparse(device, _DEVICE_DEFAULTS) for device in user.devices]
+    return stored(key), _encode(document).decode(), user.badge, user.badge_ms
+
+
+def _defaults(struct: type[msgspec.Struct], apart: frozenset[str] = frozenset()) -> dict[str, Any]:
+    return {f.name: f.default for f in msgspec.structs.fields(struct) if f.name not in apart}
+
+
+_USER_DEFAULTS = _defaults(User, apart=frozenset({"devices", "badge", "badge_ms"}))
+_DEVICE_DEFAULTS = _defaults(Device)
+
+
+def _sparse(struct: msgspec.Struct, defaults: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, default in defaults.items() if (value := getattr(struct, name)) != default}
+
+
+# --- bulk ---------------------------------------------------------------------------------------------------
+
+
+def write_rows(
+    database: sqlite3.Connection, head: str, rows: Sequence[tuple[Any, ...]], tail: str = ""
+) -> None:
+    """``head`` VALUES rows ``tail``, many rows in one step. A few sizes only, so that the statements stay prepared."""
+    at = 0
+    size = _LARGEST
+    while at < len(rows):
+        while size > len(rows) - at:
+            size //= 2
+        statement = _statements.get((head, size))
+        if statement is None:
+            row = f"({','.join('?' * len(rows[0]))})"
+            statement = _statements[head, size] = f"{head} VALUES {','.join([row] * size)} {tail}"
+        database.execute(statement, _flat(rows[at : at + size]))
+        at += size
+
+
+_LARGEST = 1024
+_statements: dict[tuple[str, int], str] = {}
+
+
+def _flat(rows: Iterable[tuple[Any, ...]]) -> list[Any]:
+    return [value for row in rows for value in row]

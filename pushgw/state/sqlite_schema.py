@@ -1,0 +1,110 @@
+"""The SQLite file: its tables, how it is opened, and what its errors mean.
+
+Users are one JSON document each, so that a whole batch comes back as one text in one step of the statement: the
+sqlite3 module gives up the interpreter lock for every step, and with a busy event loop each costs up to 5 ms of waiting.
+Rows are small and without rowid; ``expires`` has an index, so that expiry finds its rows without a scan.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from urllib.parse import quote
+
+from pushgw.state.protocol import StateUnavailable
+
+SCHEMA_VERSION = 1
+BUSY_MS = 5_000
+
+_SCHEMA = """
+CREATE TABLE users (
+  key TEXT PRIMARY KEY, data TEXT NOT NULL, badge INTEGER NOT NULL, badge_ms INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE options (key TEXT PRIMARY KEY, option INTEGER NOT NULL, set_ms INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE tokens (
+  key TEXT PRIMARY KEY, user TEXT NOT NULL, device_id TEXT NOT NULL, put_ms INTEGER NOT NULL, expires INTEGER
+) WITHOUT ROWID;
+CREATE INDEX tokens_expires ON tokens (expires) WHERE expires IS NOT NULL;
+CREATE TABLE claims (
+  key TEXT PRIMARY KEY, owner TEXT NOT NULL, at INTEGER NOT NULL, expires INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX claims_expires ON claims (expires);
+CREATE TABLE tombstones (key TEXT PRIMARY KEY, expires INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX tombstones_expires ON tombstones (expires);
+CREATE TABLE done (
+  source TEXT NOT NULL, user TEXT NOT NULL, device TEXT NOT NULL, expires INTEGER NOT NULL,
+  PRIMARY KEY (source, user, device)
+) WITHOUT ROWID;
+CREATE INDEX done_expires ON done (expires);
+"""
+
+EXPIRING = (("claims", "key"), ("tombstones", "key"), ("done", "source, user, device"), ("tokens", "key"))
+"""Tables with an ``expires`` (epoch s), and their keys."""
+
+
+def path_of(url: str) -> Path:
+    """The file of ``sqlite:///PATH``; a path that starts with a slash is absolute."""
+    return Path(url.removeprefix("sqlite:///"))
+
+
+def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
+    """A connection to the store's file, created where it is missing. Raises sqlite3.Error, OSError, StateUnavailable."""
+    if read_only:
+        if not path.exists():
+            raise StateUnavailable(f"{path} does not exist yet: `pushgw run` creates it at its first start")
+        database = _open(f"file:{quote(str(path))}?mode=ro")
+    else:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # device tokens are in it: for its owner only
+        database = _open(f"file:{quote(str(path))}?mode=rw")
+    try:
+        _prepare(database, path, read_only=read_only)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def cause_of(error: sqlite3.Error) -> str:
+    """What a SQLite error means, with the mend where there is one."""
+    name = getattr(error, "sqlite_errorname", "")
+    for prefix, cause in _CAUSES.items():
+        if name.startswith(prefix):
+            return cause
+    return str(error)
+
+
+_CAUSES = {
+    "SQLITE_FULL": "the disk is full",
+    "SQLITE_NOTADB": "the file is no SQLite database; move it away, or correct state.url",
+    "SQLITE_CORRUPT": "the database is damaged; restore it, or move it away and start anew",
+    "SQLITE_BUSY": "another program holds a lock on the database",
+    "SQLITE_READONLY": "the database may not be written to; check the permissions of the file and its directory",
+    "SQLITE_CANTOPEN": "the file cannot be opened; check that its directory exists and may be written to",
+    "SQLITE_IOERR": "reading or writing failed; check the disk",
+}
+
+
+def _open(uri: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        uri, uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1000, cached_statements=256
+    )
+
+
+def _prepare(database: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
+    version = database.execute("PRAGMA user_version").fetchone()[0]
+    if version > SCHEMA_VERSION:
+        raise StateUnavailable(f"{path} was written by a newer pushgw (schema {version}); update this one")
+    if version == 0 and database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        raise StateUnavailable(f"{path} is another program's database; correct state.url")
+    if read_only:
+        if version == 0:
+            raise StateUnavailable(f"{path} is empty: `pushgw run` fills it at its first start")
+        return
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("PRAGMA synchronous = NORMAL")
+    database.execute("PRAGMA wal_autocheckpoint = 8000")
+    database.execute("PRAGMA cache_size = -65536")
+    database.execute("PRAGMA temp_store = MEMORY")
+    if version == 0:
+        database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")

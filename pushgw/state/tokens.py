@@ -1,0 +1,72 @@
+"""Who owns a device token, and when a token that a vendor calls dead may be marked so. Pure.
+
+A token belongs to the device whose Put for it is the newest by EventTime, whatever the order of arrival. Stores keep
+an index from `token_key` to `Owner`; the loser's device stays, marked `lost`.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec.structs import replace
+
+from pushgw.messages.model import DevicePut
+from pushgw.policy.facts import Device, User
+from pushgw.state.events import device_of, replace_device
+from pushgw.state.protocol import DeadToken
+
+REMOVED = "token_removed"
+KEPT_NEWER = "token_kept_newer"
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """The device that a token belongs to."""
+
+    user: str
+    device_id: str
+    put_ms: int
+    """EventTime of the Put that brought the token there."""
+
+
+def token_key(app: int, business_id: int, token: str) -> str | None:
+    """The token's name in the index; None for a blank token, which nobody owns."""
+    return f"{app} {business_id} {token}" if token.strip() else None
+
+
+def takes_token(owner: Owner | None, event: DevicePut) -> bool:
+    """Whether the token now belongs to the Put's device; False when a newer Put elsewhere owns it."""
+    if owner is None or (owner.user == event.user and owner.device_id == event.device_id):
+        return True
+    return event.time_ms >= owner.put_ms
+
+
+def lose_token(user: User, device_id: str, token: str) -> User:
+    """The user after a newer Put elsewhere took this token; unchanged when the device has another by now."""
+    device = device_of(user, device_id)
+    if device is None or device.token != token or device.lost:
+        return user
+    return replace_device(user, replace(device, lost=True))
+
+
+def judge_dead(device: Device | None, dead: DeadToken) -> str:
+    """The action for a token that a vendor declared dead: ``token_removed`` or ``token_kept_newer``.
+
+    It is kept when the device has another token by now, when it was put again since the push left, or when the
+    vendor's own timestamp is older than the Put: then the vendor speaks of an earlier installation.
+    """
+    if device is None or device.lost or device.token != dead.token:
+        return KEPT_NEWER
+    if device.put_ms >= dead.sent_ms:
+        return KEPT_NEWER
+    if dead.dead_since_ms is not None and device.put_ms >= dead.dead_since_ms:
+        return KEPT_NEWER
+    return REMOVED
+
+
+def mark_dead(user: User, dead: DeadToken) -> tuple[User, str]:
+    """The user with the device marked, where the guard lets it be, and the action."""
+    device = device_of(user, dead.device_id)
+    action = judge_dead(device, dead)
+    if device is None or action == KEPT_NEWER:
+        return user, action
+    moment = dead.sent_ms if dead.dead_since_ms is None else dead.dead_since_ms
+    return replace_device(user, replace(device, dead_ms=moment)), action

@@ -1,0 +1,78 @@
+"""What Huawei's answers mean: one table. Source: Huawei's reference pages "downlink message" and "server error codes"."""
+
+from __future__ import annotations
+
+from pushgw.vendor.push import Action
+
+ACCEPTED = "80000000"
+PARTLY_ACCEPTED = "80100000"
+ALL_TOKENS_INVALID = "80300007"
+
+RESULTS: dict[str, tuple[Action, str]] = {
+    ACCEPTED: (Action.ACCEPTED, "accepted"),
+    PARTLY_ACCEPTED: (
+        Action.ACCEPTED,
+        "some tokens failed: those listed as illegal are invalid, the rest accepted",
+    ),
+    "80100001": (Action.BAD_MESSAGE, "a parameter is wrong, Huawei's message says which"),
+    "80100003": (Action.BAD_MESSAGE, "the message's structure is wrong"),
+    "80100004": (Action.BAD_MESSAGE, "the message expires before now: check the clock"),
+    "80100013": (Action.BAD_MESSAGE, "collapse_key is outside -1...100"),
+    "80100016": (Action.BAD_MESSAGE, "the text holds forbidden words"),
+    "80100017": (Action.RETRY, "more than 100 topic jobs at once"),
+    "80100018": (Action.BAD_MESSAGE, "the signature of the content review does not match"),
+    "80200001": (
+        Action.AUTH,
+        "the authorization was refused: check app_id and app_secret, and that project_id is theirs",
+    ),
+    "80200003": (Action.AUTH, "the access token has expired"),
+    "80200005": (Action.AUTH, "the service account's JWT has expired: check the clock"),
+    "80300002": (
+        Action.CONFIG,
+        "no right to push to these tokens: Push Kit is not enabled, or they belong to another app or project",
+    ),
+    ALL_TOKENS_INVALID: (
+        Action.INVALID_TOKEN,
+        "all tokens invalid; believed only of a push to a single token, since Huawei also answers this "
+        "for another app's tokens: check app_id and package",
+    ),
+    "80300008": (Action.BAD_MESSAGE, "the body is over 4096 bytes without its tokens"),
+    "80300010": (Action.BAD_MESSAGE, "not 1...1000 tokens, or no message"),
+    "80300011": (Action.CONFIG, "no right to urgency HIGH: apply for it, or leave the urgency out"),
+    "80300013": (Action.CONFIG, "the receipt address does not work or its certificate has expired"),
+    "80600003": (Action.AUTH, "Huawei's OAuth check failed: check app_id and app_secret"),
+    "81000001": (Action.RETRY, "internal error at Huawei"),
+    # Reasons of single tokens, where Huawei lists them by reason.
+    "tokenFormatError": (Action.INVALID_TOKEN, "the token is malformed"),
+    "tokenPlatformNotSupport": (
+        Action.INVALID_TOKEN,
+        "the token's platform is not supported, the app must fetch a new one",
+    ),
+    "noRight": (Action.UNKNOWN, "the token is of another project, or its device moved to HarmonyOS 5"),
+    # Errors of the token server, by its sub_error.
+    "12304": (Action.CONFIG, "app_secret is wrong: copy the OAuth 2.0 client secret again"),
+    "20002": (Action.CONFIG, "app_id is malformed: copy the OAuth 2.0 client ID again"),
+    "20003": (Action.CONFIG, "app_id is unknown: copy the OAuth 2.0 client ID again"),
+    "20171": (Action.CONFIG, "app_secret is empty"),
+    # Answers without a code.
+    "HTTP 400": (Action.BAD_MESSAGE, "the request was refused without a code"),
+    "HTTP 401": (Action.AUTH, "the authorization was refused"),
+    "HTTP 403": (Action.CONFIG, "Huawei refuses this network or account"),
+    "HTTP 404": (Action.CONFIG, "wrong URL: check endpoint, app_id and project_id"),
+    "HTTP 429": (Action.RETRY, "too many requests"),
+    "HTTP 503": (Action.RETRY, "flow control: too fast"),
+    "HTTP 5xx": (Action.RETRY, "Huawei cannot answer just now"),
+}
+
+
+def lookup(code: str) -> tuple[Action, str]:
+    """Action and words of a code. Unlisted ``801*`` and ``803*`` are about the message, ``81*`` about Huawei."""
+    if known := RESULTS.get(code):
+        return known
+    if code.startswith("HTTP 5"):
+        return RESULTS["HTTP 5xx"]
+    if code.startswith(("801", "803")):
+        return Action.BAD_MESSAGE, "a code that Huawei's page does not list, of the family about messages"
+    if code.startswith("81"):
+        return Action.RETRY, "a code that Huawei's page does not list, of the family of internal errors"
+    return Action.UNKNOWN, "a code that Huawei's page does not list"

@@ -1,0 +1,41 @@
+"""What an operator fills in for an OPPO app, in the words of OPPO's push console."""
+
+from __future__ import annotations
+
+from pydantic import Field, SecretStr, field_validator
+
+from pushgw.vendor.adapter import Credential
+
+
+class OppoCredential(Credential):
+    """AppKey and MasterSecret. AppSecret is for the phone's SDK: a signature made with it is refused."""
+
+    app_key: str = Field(description="AppKey of the app.")
+    master_secret: SecretStr = Field(
+        SecretStr(""), validate_default=True, description="MasterSecret (not AppSecret); required."
+    )
+
+    @field_validator("app_key", "master_secret", mode="before")
+    @classmethod
+    def _number_or_text(cls, value: object) -> object:
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @field_validator("app_key")
+    @classmethod
+    def _is_key(cls, key: str) -> str:
+        if _is_untidy(key):
+            raise ValueError("is empty or holds blanks; copy the AppKey again from OPPO's push console")
+        return key
+
+    @field_validator("master_secret")
+    @classmethod
+    def _is_secret(cls, secret: SecretStr) -> SecretStr:
+        if _is_untidy(secret.get_secret_value()):
+            raise ValueError(
+                "is missing or holds blanks; copy the MasterSecret (AppSecret is another one) from OPPO's push console"
+            )
+        return secret
+
+
+def _is_untidy(value: str) -> bool:
+    return not value or not value.isascii() or any(c <= " " for c in value)

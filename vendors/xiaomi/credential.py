@@ -1,0 +1,56 @@
+"""What an operator fills in for a Xiaomi app, in the words of Xiaomi's developer console."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from pydantic import Field, SecretStr, field_validator
+
+from pushgw.vendor.adapter import Credential
+
+HOSTS = {
+    "cn": "https://api.xmpush.xiaomi.com",
+    "sgp": "https://sgp-api.xmpush.global.xiaomi.com",
+    "fra": "https://fr-api.xmpush.global.xiaomi.com",
+    "ind": "https://idmb-api.xmpush.global.xiaomi.com",
+    "rus": "https://ru-api.xmpush.global.xiaomi.com",
+}
+"""Region -> API host. A regId of one region is unknown in another. Source: Xiaomi's page on international push."""
+
+_PACKAGE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)
+
+
+class XiaomiCredential(Credential):
+    """One app: package and AppSecret, and the region its devices are in."""
+
+    package: str = Field(description="Package name of the app, as registered with Xiaomi.")
+    app_secret: SecretStr = Field(description="AppSecret (not AppKey, not AppID).")
+    region: Literal["cn", "sgp", "fra", "ind", "rus"] = Field(
+        "cn", description="Where the app's devices register."
+    )
+
+    @field_validator("package")
+    @classmethod
+    def _is_package(cls, package: str) -> str:
+        if not _PACKAGE.fullmatch(package):
+            raise ValueError("is no package name, such as com.example.chat; copy it from Xiaomi's console")
+        return package
+
+    @field_validator("app_secret", mode="before")
+    @classmethod
+    def _number_or_text(cls, value: object) -> object:
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @field_validator("app_secret")
+    @classmethod
+    def _is_secret(cls, secret: SecretStr) -> SecretStr:
+        value = secret.get_secret_value()
+        if not value or not value.isascii() or any(c <= " " for c in value):
+            raise ValueError("is empty or holds blanks; copy the AppSecret again from Xiaomi's console")
+        return secret
+
+    @property
+    def host(self) -> str:
+        """Base URL of the region's API."""
+        return HOSTS[self.region]
