@@ -128,12 +128,13 @@ class Gateway:
         recalls: list[tuple[Record, Decoded]] = []
         works: list[Work] = []
         user_events = self._settings.kafka.topics.user_events
-        decode, app = self._codec.decode, self._settings.sdk_app_id
+        decode = self._codec.decode
+        options = {"default_app": self._settings.sdk_app_id, "lenient": self._settings.policy.lenient}
         self.tally.received += len(batch.records)
         for record in batch.records:
             try:
                 if record.source.topic == user_events:
-                    found = decode_user_event(record.value, record.timestamp_ms, default_app=app)
+                    found = decode_user_event(record.value, record.timestamp_ms, **options)
                     events.append((record, found))
                     continue
                 message = decode(record.value, record.timestamp_ms)

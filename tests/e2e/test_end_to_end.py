@@ -50,7 +50,7 @@ async def test_bytes_that_are_no_message_end_as_dead_letters(rig: Any, message: 
     receipts = await rig.collect(1, dead_letters=4)
     assert receipts[0]["PushGateway"]["Verdict"] == "pushed"
     codes = Counter(h["pushgw-error-code"] for _, h in rig.dead_letters)
-    assert codes == {"90001": 2, "90005": 1, "20001": 1} or codes["90005"] == 1
+    assert codes == {"90001": 3, "90005": 1}
     assert any(value == b"\x00\xff not json" for value, _ in rig.dead_letters)
     assert all("pushgw-source" in h and "pushgw-error" in h for _, h in rig.dead_letters)
     await rig.until_committed(rig.topics.messages, 4)
