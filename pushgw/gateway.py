@@ -108,11 +108,11 @@ class Gateway:
 
     async def take(self, batch: Batch) -> None:
         """One batch of records, each through the rooms once: decode, admit, decide, plan, dispatch."""
+        self._decider.badges.sweep()
         events, recalls, messages = self._decode(batch)
         await self._apply(events, recalls)
         works = await self._admit(messages)
         self._decide_and_dispatch(works)
-        self._decider.badges.sweep()
 
     def stop(self) -> None:
         """Take no more records; finish what is in flight within ``shutdown.grace``."""
@@ -129,12 +129,14 @@ class Gateway:
         works: list[Work] = []
         user_events = self._settings.kafka.topics.user_events
         decode = self._codec.decode
-        options = {"default_app": self._settings.sdk_app_id, "lenient": self._settings.policy.lenient}
+        app, lenient = self._settings.sdk_app_id, self._settings.policy.lenient
         self.tally.received += len(batch.records)
         for record in batch.records:
             try:
                 if record.source.topic == user_events:
-                    found = decode_user_event(record.value, record.timestamp_ms, **options)
+                    found = decode_user_event(
+                        record.value, record.timestamp_ms, default_app=app, lenient=lenient
+                    )
                     events.append((record, found))
                     continue
                 message = decode(record.value, record.timestamp_ms)

@@ -251,13 +251,10 @@ async def _applied(stage: _Stage, act: Act) -> bool:
         if len(act.events) == 1:
             stored = await store.user(0, act.events[0]["To_Account"])
             return stored is not None and stored.devices[0].background
-        users = [await store.user(0, user) for user in (*DEVICES, "nina")]
-        known = all(u is not None for u in users)
-        return (
-            known
-            and not users[list(DEVICES).index("judy")].push_enabled
-            and bool(await store.options(0, "mia"))
-        )  # type: ignore[union-attr]  # known
+        users = {user: await store.user(0, user) for user in (*DEVICES, "nina")}
+        judy = users["judy"]
+        switched_off = judy is not None and not judy.push_enabled
+        return all(users.values()) and switched_off and bool(await store.options(0, "mia"))
     finally:
         await store.close()
 

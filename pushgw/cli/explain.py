@@ -179,11 +179,11 @@ def _unnamed(case: Case) -> dict[str, Any]:
 def _devices(decider: Decider, case: Case) -> tuple[list[dict[str, Any]], list[Check]]:
     """Every device with its checks; the second part holds the checks of a receiver that has no device."""
     rows: list[dict[str, Any]] = []
-    usable = [d for d in case.facts.user.devices if d.token and not d.lost]
-    if not usable:
+    stored = case.facts.user.devices
+    if not any(d.token and not d.lost for d in stored):
         case.device = None
         return [], explain_device(case)
-    for device in usable:
+    for device in stored:
         case.device = device
         checks = explain_device(case)
         failed = next((c for c in checks if c.result == "fail"), None)

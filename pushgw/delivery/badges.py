@@ -8,8 +8,8 @@ Key = tuple[int, str]
 class BadgeBook:
     """Numbers of users who have a push in flight; for all others the store's base counts.
 
-    `sweep` is called between batches, when no answer of the store is on its way, so that a number is forgotten
-    only after the store has it.
+    `sweep` is called before the store is asked about a batch, so that a number is forgotten only when the store's answer
+    will have it; what is settled between question and decision is still known here.
     """
 
     def __init__(self) -> None:

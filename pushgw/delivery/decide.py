@@ -17,7 +17,7 @@ from pushgw.policy.case import Case
 from pushgw.policy.content import compose, ext_of, sound_of
 from pushgw.policy.dedup import claim_keys, event_key, tombstone_keys
 from pushgw.policy.facts import Device, ReceiverFacts
-from pushgw.policy.limits import RateLimiter
+from pushgw.policy.limits import RateLimiter, conversation
 from pushgw.policy.reasons import Reason
 from pushgw.policy.rules import judge_devices, judge_receiver
 from pushgw.settings import PolicySettings
@@ -105,7 +105,7 @@ class Decider:
             now=now,
             redelivered_of=admission.redelivered_of,
             facts=admission.receivers[0],
-            rate_limited=self._limit(now) if self.limiter else None,
+            rate_limited=self._limit(message.app, now) if self.limiter else None,
         )
 
     def decide(self, message: OfflineMessage | NotAMessage, admission: Admission, now: float) -> Decision:
@@ -153,7 +153,7 @@ class Decider:
                 if counts:
                     badge = self.badges.next(message.app, user, unread, case.facts.user.badge)
                 if self.limiter:
-                    self.limiter.count(user, conversation(message), case.now)
+                    self.limiter.count(user, conversation(message), case.now, app=message.app)
                 first = False
             entry = self.book.entries[device.business_id]
             notification = self.notification(message, device, entry, badge, texts)
@@ -176,10 +176,10 @@ class Decider:
             made = texts[key] = compose_notification(message, self.policy, entry.ios, lang, shown)
         return made
 
-    def _limit(self, now: float) -> Callable[[str, str], str | None]:
+    def _limit(self, app: int, now: float) -> Callable[[str, str], str | None]:
         limiter = self.limiter
         assert limiter is not None  # noqa: S101  only called where there is one
-        return lambda user, conversation: limiter.reached(user, conversation, now)
+        return lambda user, conversation: limiter.reached(user, conversation, now, app=app)
 
 
 def turn_to(case: Case, user: str, facts: ReceiverFacts, hint: ReceiverHint | None) -> None:
@@ -229,11 +229,6 @@ def identity(message: OfflineMessage) -> bytes:
         key = message.msg_key or f"{message.random}\x1f{message.time}"
         name = f"c\x1f{message.app}\x1f{message.sender}\x1f{key}"
     return blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
-def conversation(message: OfflineMessage) -> str:
-    """What groups notifications on a device and counts for ``rate_limit.per_conversation``."""
-    return f"GROUP_{message.group_id}" if message.group_id is not None else f"C2C_{message.sender}"
 
 
 def shows_badge(entry: CredentialEntry) -> bool:

@@ -189,18 +189,19 @@ class Lane:
         self, shipment: Shipment, auth: Auth | None, now: float, unsent: list[Ending]
     ) -> Request | None:
         if shipment.cancelled:
-            return self._unsent(
-                shipment, End.RECALLED, "the message was withdrawn before it was sent", unsent
-            )
+            self._unsent(shipment, End.RECALLED, "the message was withdrawn before it was sent", unsent)
+            return None
         if now >= shipment.notification.expires_at:
-            return self._unsent(shipment, End.EXPIRED, "the message's lifetime ended while it waited", unsent)
+            self._unsent(shipment, End.EXPIRED, "the message's lifetime ended while it waited", unsent)
+            return None
         push = Push(
             notification=shipment.notification, targets=tuple([p.target for p in shipment.parcels]), now=now
         )
         try:
             request = self._adapter.render(push, self._account, auth)
         except Refused as refused:
-            return self._unsent(shipment, End.REFUSED, str(refused), unsent)
+            self._unsent(shipment, End.REFUSED, str(refused), unsent)
+            return None
         shipment.push = push
         shipment.auth = auth
         if not shipment.first_sent:
@@ -338,7 +339,7 @@ class Lane:
 
     def _wait(self, shipment: Shipment, outcome: Outcome) -> float:
         """Exponential back-off with jitter between half and all of the step; the vendor's own wish is a minimum."""
-        step = min(self._settings.backoff * 2 ** (shipment.attempt - 1), self._settings.backoff_max)
+        step = min(self._settings.backoff * 2.0 ** (shipment.attempt - 1), self._settings.backoff_max)
         return max(step * self._rng.uniform(0.5, 1.0), outcome.retry_after or 0.0)
 
     def _finish(self, shipment: Shipment) -> None:
