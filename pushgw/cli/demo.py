@@ -408,7 +408,7 @@ def _show_summary(summary: dict[str, Any]) -> None:
     )
     for title in ("pushed", "suppressed", "failed", "dead_letters"):
         words = ", ".join(f"{name}: {n}" for name, n in summary[title].items())
-        out.print(f"  [bold]{title.replace('_', ' ')}[/]  {words}")
+        out.print(f"  [bold]{title.replace('_', ' ')}[/]  {words}", soft_wrap=True)
     for title in ("receipts_missing", "receipts_unexpected"):
         for line in summary[title]:
             out.print(f"  [red]{title.replace('_', ' ')}[/]: {line}")

@@ -10,7 +10,7 @@ import structlog
 from pushgw.assembly import assemble, credentials_of
 from pushgw.cli.health import Health
 from pushgw.cli.logs import set_up_logs
-from pushgw.cli.loop import run_async
+from pushgw.cli.loop import run_async, tune_collector
 from pushgw.cli.output import Config, Exit, Json, fail, print_json, settings_or_exit
 from pushgw.credentials import CredentialDirectory
 from pushgw.kafka.intake import IntakeError
@@ -85,6 +85,7 @@ async def _serve(settings: Settings, book: CredentialDirectory) -> dict[str, obj
             state=settings.state.url,
             transport=settings.dispatch.transport,
         )
+        tune_collector()
         async with Health(settings.http, gateway, book):
             await gateway.run()
         tally = gateway.tally

@@ -421,7 +421,9 @@ _ENDS = {
 
 
 def _words(outcome: Outcome) -> str:
-    return f"{outcome.reason} ({outcome.hint})" if outcome.hint else outcome.reason
+    if not outcome.hint or outcome.hint == outcome.reason:
+        return outcome.reason
+    return f"{outcome.reason} ({outcome.hint})"
 
 
 def _ignore(_endings: list[Ending]) -> None:

@@ -42,6 +42,7 @@ def parcel(work: Any, source: str, delivery: Delivery) -> Parcel:
             device_id=device.device_id,
             push_id=ids.push_id,
             vendor_id=ids.vendor_id,
+            platform=device.platform,
         ),
         unread=delivery.unread,
         counts=delivery.counts,

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
-import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import (
@@ -27,8 +26,11 @@ from pushgw.kafka.client import (
     sentence,
 )
 from pushgw.kafka.ledger import Ledger
+from pushgw.kafka.record import Batch, Record
 from pushgw.messages.model import Source
 from pushgw.settings import KafkaSettings
+
+__all__ = ["Batch", "Intake", "IntakeError", "OnRevoke", "Record"]
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -43,6 +45,7 @@ SILENCE_S = 5.0
 """A broker that answered no poll for so long is not healthy; it answers one in 0.5 s, records or not."""
 STUMBLES = 20
 """Errors of the consumer in a row, without a good poll between them, that end it."""
+STUMBLE_WAIT_S = 0.5
 _NOTHING = TopicPartition("", -1)
 
 
@@ -52,24 +55,6 @@ class IntakeError(Exception):
     def __init__(self, sentence: str, *, retriable: bool = False) -> None:
         super().__init__(sentence)
         self.retriable = retriable
-
-
-class Record(msgspec.Struct, frozen=True, gc=False):
-    """One record as it stood on the topic."""
-
-    source: Source
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes | None], ...]
-    timestamp_ms: int
-    epoch: int
-    """The ledger's: which assignment of the partition it was taken in."""
-
-
-class Batch(msgspec.Struct, frozen=True, gc=False):
-    """Records that were fetched together, in the order of each partition."""
-
-    records: list[Record]
 
 
 class Intake:
@@ -364,7 +349,7 @@ class Intake:
         if fault != self._poll_fault:
             log.warning("fetch_failed", why=sentence(error))
         self._poll_fault = fault
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(STUMBLE_WAIT_S)
 
     def _listen(self, consumer: AIOKafkaConsumer) -> None:
         """Nothing came: did the broker at least answer? Paused partitions are not asked for."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -29,14 +29,15 @@ from pushgw.kafka.client import (
     patiently,
     sentence,
 )
-from pushgw.kafka.intake import Record
 from pushgw.kafka.partitioner import partition_of
+from pushgw.kafka.record import Record
 from pushgw.settings import KafkaSettings
 
 log = structlog.get_logger()
 
 BATCH_BYTES = 512 * 1024
 """Size of a produce batch; a broker takes 1 MiB unless told otherwise. Halved each time that it takes less."""
+LEAST_BATCH_BYTES = 16 * 1024
 REFUSALS = 3
 """How often refused records are sent again, over a new producer, before `publish` gives up."""
 SILENCE_S = 5.0
@@ -147,24 +148,23 @@ class Outlet:
         self, topic: str, rows: list[Outgoing], smaller: Callable[[Outgoing], Outgoing]
     ) -> None:
         refusals = 0
-        while rows:
+        left = deque([rows] if rows else [])
+        while left:
             producer = await self._ready()
-            refused = await self._send(producer, topic, rows)
-            if not refused:
-                return
-            # A batch that was numbered and not taken leaves a gap in the producer's sequence: it is of no more use.
-            await self._retire(producer)
-            rows = []
+            refused = await self._send(producer, topic, left.popleft())
+            if refused:
+                # A batch that was numbered and not taken leaves a gap in the producer's sequence: it is of no more use.
+                await self._retire(producer)
             for some, error in refused:
                 if not isinstance(error, _TOO_LARGE):
                     refusals += 1
                     self._check_refusal(topic, error, refusals)
-                    rows += some
-                elif len(some) > 1:
-                    self._batch_bytes = max(1, self._batch_bytes // 2)
-                    rows += some
+                    left.append(some)
+                elif len(some) == 1:
+                    left.append([_shrunk(topic, some[0], smaller)])
                 else:
-                    rows.append(_shrunk(topic, some[0], smaller))
+                    self._batch_bytes = max(LEAST_BATCH_BYTES, self._batch_bytes // 2)
+                    left += [some[: len(some) // 2], some[len(some) // 2 :]]
 
     async def _send(self, producer: AIOKafkaProducer, topic: str, rows: list[Outgoing]) -> list[_Refused]:
         """One try; what was refused, by batch."""

@@ -36,7 +36,7 @@ def claim_keys(message: OfflineMessage | NotAMessage, options: PolicySettings) -
     kind = "task" if message.kind is Kind.TASK else "c2c"
     seq = message.seq if options.c2c_include_seq else "-"
     sender = message.sender
-    mark = f"{kind} {message.app} {message.random} {at} {seq} {len(sender)} {sender}"
+    mark = f"{kind} {message.app} {at} {message.random} {seq} {len(sender)} {sender}"
     receivers = message.receivers
     if len(receivers) == 1:
         return (Claim(mark + receivers[0], at),)

@@ -56,8 +56,9 @@ def moment(epoch: float, zone_name: str = "UTC") -> str:
 
 def _daily(window: DailyWindow, zone: ZoneInfo, now: float) -> float | None:
     today = datetime.fromtimestamp(now, zone).date()
-    # Yesterday's window may reach over midnight. Tomorrow's has begun where a clock goes back across midnight.
-    for shift in (1, 0, -1):
+    # Yesterday's window may reach over midnight. Tomorrow's has begun where a clock goes back across midnight, and the
+    # one before yesterday's still runs where a zone skips a whole day (Samoa, 30 December 2011).
+    for shift in (1, 0, -1, -2):
         start = _start(window, today + timedelta(days=shift), zone)
         if start <= now < start + window.duration:
             return start + window.duration

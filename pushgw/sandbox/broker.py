@@ -26,9 +26,15 @@ class BrokerUnavailable(RuntimeError):
 class EmbeddedBroker:
     """A broker of our own on a free local port; close it, or use it as an async context manager.
 
-    It forgets everything when it stops. What it lacks, measured with aiokafka: idempotent and transactional producers,
-    exact end offsets (it gives the start of the last batch), offsets by time (it gives the earliest), group
-    descriptions. Asking for the metadata of an unknown topic creates that topic with four partitions.
+    It forgets everything when it stops. How it differs from Apache Kafka, measured with aiokafka:
+
+    * No idempotent or transactional producer; no group descriptions, group offsets by admin, or new partitions.
+    * End offsets are the start of the last batch, plus one: "latest" may begin before the end. A fetch's high
+      watermark is right. Offsets by time are always the earliest.
+    * Asking for the metadata of an unknown topic creates it, with four partitions: create topics first.
+    * A group's first join takes half the session timeout, and a rejoin of its only member up to twice as long as it:
+      choose a session timeout of 1 to 2 s.
+    * A record reaches a waiting consumer after about 80 ms.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], port: int, log_file: Path, *, own_log: bool) -> None:

@@ -110,8 +110,8 @@ def parse_faults(spellings: Iterable[str], vendors: Mapping[str, Vendor]) -> lis
 def parse_fault(spelling: str, vendors: Mapping[str, Vendor]) -> FaultRule:
     """One rule out of ``vendor=code:share``; without a share it holds for every request.
 
-    ``code``: an HTTP status (200...599), ``hang``, ``drop``, ``reset``, ``lost``, ``latency-<ms>``, or a code of the vendor's own
-    result table. ``share``: ``5%`` or ``0.05``. Raises FaultSyntaxError.
+    ``code``: an HTTP status (200...599), ``hang``, ``drop``, ``reset``, ``lost``, ``latency-<ms>``, or a code of the vendor's own:
+    one of its result table or, where these are numbers, any number. ``share``: ``5%`` or ``0.05``. Raises FaultSyntaxError.
     """
     found = _SPELLING.fullmatch(spelling.strip())
     if found is None:
@@ -129,7 +129,7 @@ def parse_fault(spelling: str, vendors: Mapping[str, Vendor]) -> FaultRule:
     if len(code) == 3 and code.isdecimal() and 200 <= int(code) <= 599:
         return FaultRule(vendor=vendor, share=share, spelling=spelling, status=int(code))
     results = vendors[vendor].results
-    if results and code not in results:
+    if results and code not in results and not _unlisted(code, results):
         near = difflib.get_close_matches(code, list(results), n=3, cutoff=0.5)
         hint = f"; near it: {', '.join(near)}" if near else ""
         raise FaultSyntaxError(
@@ -137,6 +137,15 @@ def parse_fault(spelling: str, vendors: Mapping[str, Vendor]) -> FaultRule:
             "an HTTP status, hang, drop, reset, lost, latency-<ms>"
         )
     return FaultRule(vendor=vendor, share=share, spelling=spelling, code=code)
+
+
+def _unlisted(code: str, results: Mapping[str, tuple[str, str]]) -> bool:
+    """A number that the vendor's table of numbers lacks: vendors invent new ones, and a gateway must survive them."""
+    number = re.compile(r"-?\d+")
+    of_numbers = any(
+        number.fullmatch(known) for known in results if len(known) > 3
+    )  # 200 is no vendor's code
+    return of_numbers and number.fullmatch(code) is not None
 
 
 def _share(spelling: str, digits: str | None, *, percent: bool) -> float:

@@ -158,7 +158,8 @@ class H2Protocol(asyncio.Protocol):
 
     def _send(self, stream_id: int, response: Response, *, head: bool) -> None:
         body = b"" if head else response.body
-        headers = [(":status", str(response.status)), *response.headers.items()]
+        headers = [(":status", str(response.status))]
+        headers += [(name.lower(), value.strip()) for name, value in response.headers.items()]
         if "content-length" not in response.headers:
             headers.append(("content-length", str(len(response.body))))
         try:

@@ -1,0 +1,19 @@
+"""What the gateway remembers: users, devices, options, claims, tombstones, badges, done marks."""
+
+from __future__ import annotations
+
+from pushgw.settings import StateSettings
+from pushgw.state.protocol import StateStore
+from pushgw.state.sqlite import SqliteStore
+
+__all__ = ["open_store"]
+
+
+async def open_store(settings: StateSettings, *, read_only: bool = False) -> StateStore:
+    """The store that ``state.url`` names. Raises StateUnavailable, with the cause in one sentence.
+
+    ``read_only`` serves the commands that only look (`peek`, `user`, `options`) while a gateway writes.
+    """
+    return await SqliteStore.open(
+        settings.url, claim_ttl=settings.claim_ttl, done_ttl=settings.done_ttl, read_only=read_only
+    )

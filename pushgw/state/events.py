@@ -81,7 +81,9 @@ def put_applies(user: User, event: DevicePut) -> bool:
 
 def replace_device(user: User, device: Device) -> User:
     """The user with this device in the place of the one of the same id."""
-    return replace(user, devices=tuple([device if d.device_id == device.device_id else d for d in user.devices]))
+    return replace(
+        user, devices=tuple([device if d.device_id == device.device_id else d for d in user.devices])
+    )
 
 
 def _put(user: User, event: DevicePut) -> User:
@@ -144,9 +146,7 @@ def _early(user: User, event: DeviceGround) -> User:
             return user
     others = [e for e in user.early if e[0] != event.device_id]
     newest = sorted([(event.device_id, event.time_ms, event.background), *others], key=lambda e: -e[1])
-    return replace(
-        user, early=tuple(newest[:MAX_EARLY]), online_ms=max(user.online_ms, event.time_ms)
-    )
+    return replace(user, early=tuple(newest[:MAX_EARLY]), online_ms=max(user.online_ms, event.time_ms))
 
 
 def _login(user: User, time_ms: int) -> User:

@@ -8,6 +8,7 @@ from typing import Protocol
 import msgspec
 
 from pushgw.messages.model import UserEvent
+from pushgw.policy.dedup import Claim as Claim
 from pushgw.policy.facts import ReceiverFacts, User
 
 
@@ -17,14 +18,8 @@ class StateUnavailable(Exception):
     retriable = True
 
 
-class Claim(msgspec.Struct, frozen=True):
-    """A dedup key that a record wants to own."""
-
-    key: str
-    at: int
-    """Message time, epoch s."""
-    window: int | None = None
-    """Half-open window in s around the first accept (groups); None: the key alone decides."""
+class StateMissing(StateUnavailable):
+    """Opened for reading before any gateway made the store: nobody is known yet, or ``state.url`` is wrong."""
 
 
 class Admit(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,15 +12,14 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import quote
 
-from pushgw.state.protocol import StateUnavailable
+from pushgw.state.protocol import StateMissing, StateUnavailable
 
 SCHEMA_VERSION = 1
 BUSY_MS = 5_000
 
 _SCHEMA = """
-CREATE TABLE users (
-  key TEXT PRIMARY KEY, data TEXT NOT NULL, badge INTEGER NOT NULL, badge_ms INTEGER NOT NULL
-) WITHOUT ROWID;
+CREATE TABLE users (key TEXT PRIMARY KEY, data TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE badges (key TEXT PRIMARY KEY, badge INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE options (key TEXT PRIMARY KEY, option INTEGER NOT NULL, set_ms INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE tokens (
   key TEXT PRIMARY KEY, user TEXT NOT NULL, device_id TEXT NOT NULL, put_ms INTEGER NOT NULL, expires INTEGER
@@ -52,7 +51,7 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     """A connection to the store's file, created where it is missing. Raises sqlite3.Error, OSError, StateUnavailable."""
     if read_only:
         if not path.exists():
-            raise StateUnavailable(f"{path} does not exist yet: `pushgw run` creates it at its first start")
+            raise StateMissing(f"{path} does not exist: `pushgw run` creates it at its first start")
         database = _open(f"file:{quote(str(path))}?mode=ro")
     else:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # device tokens are in it: for its owner only
@@ -87,7 +86,12 @@ _CAUSES = {
 
 def _open(uri: str) -> sqlite3.Connection:
     return sqlite3.connect(
-        uri, uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1000, cached_statements=256
+        uri,
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=BUSY_MS / 1000,
+        cached_statements=256,
     )
 
 
@@ -99,7 +103,7 @@ def _prepare(database: sqlite3.Connection, path: Path, *, read_only: bool) -> No
         raise StateUnavailable(f"{path} is another program's database; correct state.url")
     if read_only:
         if version == 0:
-            raise StateUnavailable(f"{path} is empty: `pushgw run` fills it at its first start")
+            raise StateMissing(f"{path} is empty: `pushgw run` fills it at its first start")
         return
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = NORMAL")

@@ -25,8 +25,8 @@ from pushgw.state.tokens import Owner, lose_token, mark_dead, takes_token, token
 RELEASED_TOKEN_TTL_S = 604_800
 """How long it is remembered who had a token that its device gave up: late events are judged by it."""
 
-_READ = USERS_BY_KEY.format(keys="?")
-_WRITE = "INSERT OR REPLACE INTO users (key, data, badge, badge_ms)"
+_READ = f"SELECT * FROM {USERS_BY_KEY.format(keys='?1')}"  # noqa: S608  constant text
+_WRITE = "INSERT OR REPLACE INTO users (key, data)"
 _OPTION = "INSERT INTO options (key, option, set_ms)"
 _NEWER_OPTION = (
     "ON CONFLICT (key) DO UPDATE SET option = excluded.option, set_ms = excluded.set_ms "
@@ -34,16 +34,15 @@ _NEWER_OPTION = (
 )
 _OWNER = "INSERT OR REPLACE INTO tokens (key, user, device_id, put_ms, expires)"
 _DONE = "INSERT OR REPLACE INTO done (source, user, device, expires)"
-_RAISE = "INSERT INTO users (key, data, badge, badge_ms)"
+_BADGE = "INSERT INTO badges (key, badge)"
 _PLUS = "ON CONFLICT (key) DO UPDATE SET badge = badge + excluded.badge"
-_SET = "INSERT INTO users (badge_ms, data, key, badge)"
 _TO = "ON CONFLICT (key) DO UPDATE SET badge = excluded.badge"
 
 
 def read_users(database: sqlite3.Connection, keys: Iterable[str]) -> dict[str, User]:
     """Stored users by their keys; who is not stored is missing."""
     distinct = list(dict.fromkeys(keys))
-    return decode_users(distinct, database.execute(_READ, (json_list(distinct),)).fetchone()[0])
+    return decode_users(distinct, database.execute(_READ, (json_list(distinct),)).fetchone())
 
 
 def apply(database: sqlite3.Connection, events: Sequence[UserEvent]) -> None:
@@ -90,8 +89,8 @@ def settle(database: sqlite3.Connection, batch: Sequence[Settlement], expires: i
             else:
                 plus[key] = plus.get(key, 0) + 1
     write_rows(database, _DONE, done)
-    write_rows(database, _RAISE, [(stored(key), "{}", number, 0) for key, number in plus.items()], _PLUS)
-    write_rows(database, _SET, [(0, "{}", stored(key), number) for key, number in to.items()], _TO)
+    write_rows(database, _BADGE, [(stored(key), number) for key, number in plus.items()], _PLUS)
+    write_rows(database, _BADGE, [(stored(key), number) for key, number in to.items()], _TO)
 
 
 def _option_row(event: C2COption | GroupOption) -> tuple[str, int, int]:
@@ -110,6 +109,7 @@ class _Changes:
         self._events = events
         self._users = read_users(database, [user_key(event.app, event.user) for event in events])
         self._changed: dict[str, User] = {}
+        self._badges: dict[str, int] = {}
         self._owners: dict[str, Owner | None] = {}
         self._new_owners: dict[str, tuple[Owner, int | None]] = {}
 
@@ -118,6 +118,7 @@ class _Changes:
         for event in self._events:
             self._one(event)
         write_rows(self._database, _WRITE, [user_row(key, user) for key, user in self._changed.items()])
+        write_rows(self._database, _BADGE, [(stored(key), n) for key, n in self._badges.items()], _TO)
         owners = [
             (stored(key), owner.user, owner.device_id, owner.put_ms, expires)
             for key, (owner, expires) in self._new_owners.items()
@@ -132,19 +133,24 @@ class _Changes:
             self._release(event, before, after)
         if isinstance(event, DevicePut):
             after = self._own(event, after)
+        if after.badge_ms != before.badge_ms or after.badge != before.badge:
+            self._badges[key] = after.badge
         if after != before or key not in self._users:
             self._store(key, after)
 
     def _own(self, event: DevicePut, user: User) -> User:
-        """The token goes to the device of its newest Put."""
-        device = device_of(user, event.device_id)
+        """The token goes to the device of its newest Put, be the event itself stale for its device or not."""
         key = token_key(event.app, event.business_id, event.token)
-        if key is None or device is None or device.put_ms != event.time_ms or device.token != event.token:
+        if key is None:
             return user
         owner = self._owner(key)
+        device = device_of(user, event.device_id)
+        holds = device is not None and (device.business_id, device.token) == (event.business_id, event.token)
         if not takes_token(owner, event):
-            return lose_token(user, event.device_id, event.token)
-        self._own_by(key, Owner(event.user, event.device_id, event.time_ms), None)
+            return lose_token(user, event.device_id, event.token) if holds else user
+        if owner is None or event.time_ms >= owner.put_ms:
+            expires = None if holds else event.time_ms // 1000 + RELEASED_TOKEN_TTL_S
+            self._own_by(key, Owner(event.user, event.device_id, event.time_ms), expires)
         if owner is None or (owner.user == event.user and owner.device_id == event.device_id):
             return user
         if owner.user == event.user:
@@ -165,7 +171,11 @@ class _Changes:
                 continue
             key = token_key(event.app, device.business_id, device.token)
             owner = self._owner(key) if key is not None else None
-            if key is None or owner is None or (owner.user, owner.device_id) != (event.user, device.device_id):
+            if (
+                key is None
+                or owner is None
+                or (owner.user, owner.device_id) != (event.user, device.device_id)
+            ):
                 continue
             self._own_by(key, owner, event.time_ms // 1000 + RELEASED_TOKEN_TTL_S)
 

@@ -1,0 +1,11 @@
+"""Apple Push Notification service."""
+
+from __future__ import annotations
+
+from pushgw.vendor.plugin import Vendor
+from vendors.apns.adapter import ApnsAdapter
+from vendors.apns.emulator import ApnsEmulator
+from vendors.apns.results import RESULTS
+
+vendor = Vendor(adapter=ApnsAdapter(), emulator=ApnsEmulator, results={**RESULTS})
+"""The entry point ``apns`` of the group ``pushgw.vendors``."""

@@ -1,0 +1,188 @@
+"""The default store: one SQLite file, one process, one thread that owns the connection.
+
+Every call is one transaction in that thread. A caller that is cancelled stops waiting; its transaction still ends as a
+whole. Errors of the file or the disk come out as StateUnavailable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from pushgw.messages.model import UserEvent
+from pushgw.policy.facts import User
+from pushgw.state import sqlite_admit, sqlite_users
+from pushgw.state.lock import DatabaseLock
+from pushgw.state.protocol import Admission, Admit, DeadToken, Settlement, StateUnavailable
+from pushgw.state.sqlite_rows import option_name, option_prefix, stored, user_key, write_rows
+from pushgw.state.sqlite_schema import EXPIRING, cause_of, connect, path_of
+
+TOMBSTONE_TTL_S = 604_800
+EXPIRE_CHUNK = 5_000
+
+_TOMBSTONE = "INSERT OR REPLACE INTO tombstones (key, expires)"
+_EXPIRE = "DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE expires <= ? LIMIT ?)"
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], T]
+
+
+class SqliteStore:
+    """StateStore on one SQLite file. `open` it; `close` it in the end."""
+
+    def __init__(self, path: Path, *, claim_ttl: int, done_ttl: int) -> None:
+        self._path = path
+        self._claim_ttl = claim_ttl
+        self._done_ttl = done_ttl
+        self._lock = DatabaseLock(path)
+        self._database: sqlite3.Connection | None = None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="state")
+
+    @classmethod
+    async def open(cls, url: str, *, claim_ttl: int, done_ttl: int, read_only: bool = False) -> SqliteStore:
+        """Open ``sqlite:///PATH``, creating what is missing; TTLs in s.
+
+        Takes the database's lock, unless ``read_only``: then a gateway may go on writing meanwhile, and only `peek`,
+        `user` and `options` work. Raises StateUnavailable: in use, unwritable, damaged, no database of ours.
+        """
+        store = cls(path_of(url), claim_ttl=claim_ttl, done_ttl=done_ttl)
+        try:
+            await store._in_thread(lambda: store._open(read_only))
+        except BaseException:
+            store._thread.submit(store._close)  # after a cancelled open, too, that thread ends what it began
+            store._thread.shutdown(wait=False)
+            raise
+        return store
+
+    async def apply(self, events: Sequence[UserEvent]) -> None:
+        """Apply user events in order; stale ones change nothing."""
+        if events:
+            await self._write(lambda db: sqlite_users.apply(db, events))
+
+    async def bury(self, tombstones: Sequence[str], now: float) -> None:
+        """Write recall tombstones, kept seven days."""
+        rows = [(stored(key), int(now) + TOMBSTONE_TTL_S) for key in tombstones]
+        if rows:
+            await self._write(lambda db: write_rows(db, _TOMBSTONE, rows))
+
+    async def admit(self, batch: Sequence[Admit], now: float) -> list[Admission]:
+        """Claim, and answer everything that the rules will ask."""
+        if not batch:
+            return []
+        expires = int(now) + self._claim_ttl
+        return await self._write(lambda db: sqlite_admit.admit(db, batch, now, expires=expires))
+
+    async def peek(self, batch: Sequence[Admit], now: float) -> list[Admission]:
+        """The same answers; nothing is claimed."""
+        if not batch:
+            return []
+        return await self._read(lambda db: sqlite_admit.admit(db, batch, now, expires=None))
+
+    async def settle(self, batch: Sequence[Settlement], now: float) -> None:
+        """Done marks and badges."""
+        if batch:
+            expires = int(now) + self._done_ttl
+            await self._write(lambda db: sqlite_users.settle(db, batch, expires))
+
+    async def mark_dead(self, tokens: Sequence[DeadToken]) -> list[str]:
+        """Mark tokens dead under the guard of `tokens.judge_dead`; an action per token."""
+        if not tokens:
+            return []
+        return await self._write(lambda db: sqlite_users.mark_all_dead(db, tokens))
+
+    async def user(self, app: int, user: str) -> User | None:
+        """What is stored of one user."""
+        key = user_key(app, user)
+        return (await self._read(lambda db: sqlite_users.read_users(db, [key]))).get(key)
+
+    async def options(self, app: int, user: str) -> dict[str, int]:
+        """Stored receive options of one user: ``c2c:<peer>`` or ``group:<id>[:<topic>]`` -> option."""
+        prefix = stored(option_prefix(app, user))
+        return await self._read(lambda db: _options(db, prefix))
+
+    async def expire(self, now: float) -> int:
+        """Delete what has expired, in short transactions between which others get their turn; how many rows went."""
+        gone = 0
+        for table, key in EXPIRING:
+            while deleted := await self._delete_expired(_EXPIRE.format(table=table, key=key), int(now)):
+                gone += deleted
+        return gone
+
+    async def close(self) -> None:
+        """Finish what is running and close. A second call does nothing."""
+        if self._database is not None:
+            await self._in_thread(self._close)
+        self._thread.shutdown(wait=True)
+
+    async def _delete_expired(self, statement: str, now: int) -> int:
+        return await self._write(lambda db: db.execute(statement, (now, EXPIRE_CHUNK)).rowcount)
+
+    # --- the thread --------------------------------------------------------------------------------------
+
+    async def _write(self, work: Work[T]) -> T:
+        return await self._in_thread(lambda: self._transaction(work))
+
+    async def _read(self, work: Work[T]) -> T:
+        return await self._in_thread(lambda: work(self._connection()))
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        try:
+            future = self._thread.submit(self._translated, call)
+        except RuntimeError:
+            raise StateUnavailable(f"{self._path} is closed") from None
+        return await asyncio.shield(asyncio.wrap_future(future))
+
+    def _translated(self, call: Callable[[], T]) -> T:
+        try:
+            return call()
+        except (sqlite3.OperationalError, sqlite3.DatabaseError) as error:
+            if isinstance(error, sqlite3.ProgrammingError | sqlite3.IntegrityError):
+                raise  # a defect of ours: waiting would not mend it
+            raise StateUnavailable(f"{self._path}: {cause_of(error)}") from error
+        except OSError as error:
+            raise StateUnavailable(
+                f"{self._path} cannot be opened ({error.strerror}); check that its directory exists and may be "
+                "written to"
+            ) from error
+
+    def _transaction(self, work: Work[T]) -> T:
+        database = self._connection()
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            answer = work(database)
+            database.execute("COMMIT")
+        except BaseException:
+            if database.in_transaction:
+                database.execute("ROLLBACK")
+            raise
+        return answer
+
+    def _connection(self) -> sqlite3.Connection:
+        if self._database is None:
+            raise StateUnavailable(f"{self._path} is closed")
+        return self._database
+
+    def _open(self, read_only: bool) -> None:
+        if not read_only:
+            self._lock.take()
+        try:
+            self._database = connect(self._path, read_only=read_only)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _close(self) -> None:
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+        self._lock.release()
+
+
+def _options(database: sqlite3.Connection, prefix: str) -> dict[str, int]:
+    beyond = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+    rows = database.execute("SELECT key, option FROM options WHERE key >= ? AND key < ?", (prefix, beyond))
+    return {option_name(key, prefix): option for key, option in rows}

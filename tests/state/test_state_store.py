@@ -1,0 +1,652 @@
+"""What every state store promises, asked of each store through the protocol alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from pushgw.messages.model import (
+    AlwaysWindow,
+    BadgeSet,
+    C2COption,
+    DeviceDelete,
+    DeviceGround,
+    DevicePut,
+    GlobalOption,
+    GroupOption,
+    PushSwitch,
+    UserLogout,
+)
+from pushgw.policy.facts import NO_OPTIONS, NOBODY, Login, Options, ReceiverFacts
+from pushgw.state.protocol import (
+    Admission,
+    Admit,
+    Claim,
+    DeadToken,
+    Raise,
+    Settlement,
+    StateStore,
+    StateUnavailable,
+)
+from pushgw.state.sqlite import SqliteStore
+
+NOW = 1_795_500_000.0
+CLAIM_TTL = 86_400
+DONE_TTL = 43_200
+TOMBSTONE_TTL = 604_800
+
+Open = Callable[[], Awaitable[StateStore]]
+
+
+def sqlite_store(directory: Path) -> Open:
+    """Opens the same file each time."""
+    url = f"sqlite:///{directory / 'state.db'}"
+    return lambda: SqliteStore.open(url, claim_ttl=CLAIM_TTL, done_ttl=DONE_TTL)
+
+
+FACTORIES = {"sqlite": sqlite_store}
+"""A store joins this suite with one entry."""
+
+
+@pytest.fixture(params=sorted(FACTORIES))
+def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
+    return FACTORIES[request.param](tmp_path)
+
+
+@pytest.fixture
+async def store(opener: Open) -> AsyncIterator[StateStore]:
+    opened = await opener()
+    yield opened
+    await opened.close()
+
+
+def ask(
+    source: str = "im/0/1",
+    to: tuple[str, ...] = ("bob",),
+    *,
+    claims: tuple[Claim, ...] = (),
+    event: str | None = None,
+    tombstones: tuple[str, ...] = (),
+    peer: str | None = None,
+    group: str | None = None,
+    topic: str | None = None,
+    app: int = 0,
+) -> Admit:
+    return Admit(
+        app=app,
+        source=source,
+        event_key=event,
+        receivers=to,
+        claims=claims,
+        tombstones=tombstones,
+        peer=peer,
+        group_id=group,
+        topic_id=topic,
+    )
+
+
+def put(user: str, time_ms: int, device: str = "d1", token: str = "t1", app: int = 0) -> DevicePut:  # noqa: S107  a device token
+    return DevicePut(
+        app=app, user=user, time_ms=time_ms, device_id=device, business_id=6666, token=token, platform="ios"
+    )
+
+
+async def one(store: StateStore, question: Admit, now: float = NOW) -> Admission:
+    [answer] = await store.admit([question], now)
+    return answer
+
+
+async def owner(store: StateStore, source: str, claim: Claim, now: float = NOW) -> str | None:
+    return (await one(store, ask(source, claims=(claim,)), now)).receivers[0].claimed_by
+
+
+async def devices(store: StateStore, user: str) -> dict[str, bool]:
+    """device id -> whether its token is lost."""
+    found = await store.user(0, user)
+    return {d.device_id: d.lost for d in found.devices} if found else {}
+
+
+# --- dedup --------------------------------------------------------------------------------------------------
+
+
+async def test_first_record_owns_the_key(store: StateStore) -> None:
+    """The first record passes, also when it is delivered again; any other is told whose duplicate it is."""
+    key = Claim("k", 100)
+    assert await owner(store, "im/0/1", key) is None
+    assert await owner(store, "im/0/1", key) is None
+    assert await owner(store, "im/0/2", key) == "im/0/1"
+    assert await owner(store, "im/0/1", key) is None
+    assert await owner(store, "im/0/3", Claim("other", 100)) is None
+
+
+async def test_first_record_of_a_batch_wins(store: StateStore) -> None:
+    """Within one batch the order of records decides; the loser's other claims are judged by themselves."""
+    answers = await store.admit(
+        [
+            ask("im/0/1", claims=(Claim("k", 100),)),
+            ask("im/0/2", claims=(Claim("k", 100),)),
+            ask("im/0/3", ("bob", "eve"), claims=(Claim("k", 100), Claim("l", 100))),
+            ask("im/0/4", claims=(Claim("l", 100),)),
+        ],
+        NOW,
+    )
+    owners = [[facts.claimed_by for facts in answer.receivers] for answer in answers]
+    assert owners == [[None], ["im/0/1"], ["im/0/1", None], ["im/0/3"]]
+
+
+async def test_one_claim_for_all_receivers(store: StateStore) -> None:
+    """A group's claim speaks for every receiver."""
+    claim = (Claim("g", 100, 300),)
+    await one(store, ask("im/0/1", ("bob", "eve"), claims=claim))
+    answer = await one(store, ask("im/0/2", ("bob", "eve"), claims=claim))
+    assert [facts.claimed_by for facts in answer.receivers] == ["im/0/1", "im/0/1"]
+
+
+@pytest.mark.parametrize(
+    ("at", "owned"),
+    [
+        (1299, "im/0/1"),
+        (1300, None),
+        (1301, None),
+        (701, "im/0/1"),
+        (700, None),
+        (699, None),
+        (1000, "im/0/1"),
+    ],
+)
+@pytest.mark.parametrize("together", [True, False], ids=["one batch", "two batches"])
+async def test_group_window_is_half_open(
+    store: StateStore, at: int, owned: str | None, together: bool
+) -> None:
+    """Exactly 300 s from the first accept is new, before it as well as after; less is a duplicate."""
+    questions = [
+        ask("im/0/1", claims=(Claim("g", 1000, 300),)),
+        ask("im/0/2", claims=(Claim("g", at, 300),)),
+    ]
+    batches = [questions] if together else [[questions[0]], [questions[1]]]
+    answers = [answer for batch in batches for answer in await store.admit(batch, NOW)]
+    assert answers[1].receivers[0].claimed_by == owned
+
+
+async def test_duplicates_do_not_extend_the_window(store: StateStore) -> None:
+    """The window is reckoned from the first accept; after it a new accept starts the next window."""
+    times = [(1, 1000), (2, 1200), (3, 1299), (4, 1300), (5, 1450), (6, 1600)]
+    owners = [await owner(store, f"im/0/{n}", Claim("g", at, 300)) for n, at in times]
+    assert owners == [None, "im/0/1", "im/0/1", None, "im/0/4", None]
+
+
+async def test_expired_claim_is_free(store: StateStore) -> None:
+    """When a claim's time is over its key can be taken, whether or not it has been swept."""
+    key = Claim("k", 100)
+    await owner(store, "im/0/1", key)
+    assert await owner(store, "im/0/2", key, NOW + CLAIM_TTL - 1) == "im/0/1"
+    assert await owner(store, "im/0/2", key, NOW + CLAIM_TTL) is None
+    assert await owner(store, "im/0/1", key, NOW + CLAIM_TTL) == "im/0/2"
+
+
+async def test_event_id(store: StateStore) -> None:
+    """Another record with the same EventId is told of the first one, and then claims no dedup key."""
+    assert (await one(store, ask("im/0/1", event="e"))).redelivered_of is None
+    assert (await one(store, ask("im/0/1", event="e"))).redelivered_of is None
+    second = await one(store, ask("im/0/2", event="e", claims=(Claim("k", 100),)))
+    assert second.redelivered_of == "im/0/1"
+    assert second.receivers[0].claimed_by is None
+    assert await owner(store, "im/0/3", Claim("k", 100)) is None
+
+
+async def test_event_id_within_a_batch(store: StateStore) -> None:
+    """Of two records of one batch with the same EventId the first owns it; a dedup key of that name is another thing."""
+    answers = await store.admit(
+        [ask("im/0/1", event="e"), ask("im/0/2", event="e"), ask("im/0/3", claims=(Claim("e", 100),))], NOW
+    )
+    assert [answer.redelivered_of for answer in answers] == [None, "im/0/1", None]
+    assert answers[2].receivers[0].claimed_by is None
+
+
+async def test_peek_claims_nothing(store: StateStore) -> None:
+    """A look gives the answers that admit would give and leaves the keys free."""
+    question = ask("im/0/1", event="e", claims=(Claim("k", 100),))
+    [looked] = await store.peek([question], NOW)
+    assert looked == Admission(settled=False, redelivered_of=None, receivers=(ReceiverFacts(),))
+    other = await one(store, ask("im/0/2", event="e", claims=(Claim("k", 100),)))
+    assert (other.redelivered_of, other.receivers[0].claimed_by) == (None, None)
+    [looked] = await store.peek([ask("im/0/1", claims=(Claim("k", 100),))], NOW)
+    assert looked.receivers[0].claimed_by == "im/0/2"
+
+
+# --- recalls ------------------------------------------------------------------------------------------------
+
+
+async def test_recall_before_and_after_its_message(store: StateStore) -> None:
+    """A tombstone is seen by what comes after it, also by a later delivery of a record that was there first."""
+    question = ask("im/0/1", tombstones=("m",), claims=(Claim("k", 100),))
+    assert not (await one(store, question)).receivers[0].recalled
+    await store.bury(["m", "n"], NOW)
+    assert (await one(store, question)).receivers[0].recalled
+    assert (await one(store, ask("im/0/2", tombstones=("n",)))).receivers[0].recalled
+    assert not (await one(store, ask("im/0/3", tombstones=("o",)))).receivers[0].recalled
+
+
+async def test_tombstones_one_each_or_one_for_all(store: StateStore) -> None:
+    """Receivers of a batch have tombstones of their own, those of a group share one."""
+    await store.bury(["m2"], NOW)
+    each = await one(store, ask("im/0/1", ("bob", "eve"), tombstones=("m1", "m2")))
+    assert [facts.recalled for facts in each.receivers] == [False, True]
+    shared = await one(store, ask("im/0/2", ("bob", "eve"), tombstones=("m2",)))
+    assert [facts.recalled for facts in shared.receivers] == [True, True]
+
+
+async def test_redelivered_records_hear_of_recalls(store: StateStore) -> None:
+    """Whoever owns the EventId, the tombstone is answered."""
+    await store.bury(["m"], NOW)
+    await one(store, ask("im/0/1", event="e"))
+    answer = await one(store, ask("im/0/2", event="e", tombstones=("m",)))
+    assert (answer.redelivered_of, answer.receivers[0].recalled) == ("im/0/1", True)
+
+
+async def test_tombstones_last_seven_days(store: StateStore) -> None:
+    """A tombstone holds as long as an offline message can live, and a second recall prolongs it."""
+    await store.bury(["m"], NOW)
+    question = ask(tombstones=("m",))
+    assert (await one(store, question, NOW + TOMBSTONE_TTL - 1)).receivers[0].recalled
+    assert not (await one(store, question, NOW + TOMBSTONE_TTL)).receivers[0].recalled
+    await store.bury(["m"], NOW + 10)
+    assert (await one(store, question, NOW + TOMBSTONE_TTL)).receivers[0].recalled
+
+
+# --- done marks ---------------------------------------------------------------------------------------------
+
+
+async def test_done_marks_of_a_part(store: StateStore) -> None:
+    """What was settled of a record is answered to a later delivery of it, and to no other record."""
+    await store.settle(
+        [Settlement(source="im/0/1", done=(("bob", "d1"), ("bob", "d2"), ("eve", "")), complete=False)], NOW
+    )
+    answer = await one(store, ask("im/0/1", ("bob", "eve", "dan")))
+    assert not answer.settled
+    assert [facts.done for facts in answer.receivers] == [{"d1", "d2"}, {""}, frozenset()]
+    other = await one(store, ask("im/0/11", ("bob",)))
+    assert other.receivers[0].done == frozenset()
+
+
+async def test_complete_record_is_settled(store: StateStore) -> None:
+    """A record that is settled as a whole is told so, and takes no key that is free."""
+    await store.settle([Settlement(source="im/0/1", complete=True)], NOW)
+    answer = await one(store, ask("im/0/1", event="e", claims=(Claim("k", 100),)))
+    assert answer.settled
+    assert await owner(store, "im/0/2", Claim("k", 100)) is None
+    assert not (await one(store, ask("im/0/10"))).settled
+
+
+async def test_done_marks_expire(store: StateStore) -> None:
+    """After its time a done mark does not count any more."""
+    await store.settle([Settlement(source="im/0/1", complete=True)], NOW)
+    assert (await one(store, ask("im/0/1"), NOW + DONE_TTL - 1)).settled
+    assert not (await one(store, ask("im/0/1"), NOW + DONE_TTL)).settled
+
+
+async def test_record_without_receivers(store: StateStore) -> None:
+    """Nobody named: one answer with nobody's facts, with claim, tombstone and done mark all the same."""
+    question = ask("im/0/1", (), claims=(Claim("k", 100),), tombstones=("m",))
+    assert (await one(store, question)).receivers == (ReceiverFacts(),)
+    await store.bury(["m"], NOW)
+    answer = await one(store, replace(question, source="im/0/2"))
+    assert answer.receivers == (ReceiverFacts(claimed_by="im/0/1", recalled=True),)
+    await store.settle([Settlement(source="im/0/1", done=(("", ""),), complete=True)], NOW)
+    assert (await one(store, question)).settled
+
+
+# --- users, devices, options --------------------------------------------------------------------------------
+
+
+async def test_everything_of_a_user_comes_back(store: StateStore) -> None:
+    """All that events told of a user is in the answer, next to receivers of whom nothing is known."""
+    await store.apply(
+        [
+            put("bob", 100),
+            put("bob", 110, "d2", "t2"),
+            DeviceGround(app=0, user="bob", time_ms=120, device_id="d1", background=False),
+            PushSwitch(app=0, user="bob", time_ms=130, enabled=False),
+            GlobalOption(app=0, user="bob", time_ms=140, window=AlwaysWindow(), time_zone="Asia/Tokyo"),
+            BadgeSet(app=0, user="bob", time_ms=150, unread=7),
+            DeviceDelete(app=0, user="bob", time_ms=160, device_id="d9"),
+        ]
+    )
+    nobody, bob = (await one(store, ask(to=("eve", "bob")))).receivers
+    assert nobody == ReceiverFacts()
+    user = bob.user
+    assert (user.login, user.login_ms, user.online_ms, user.badge, user.badge_ms) == (
+        Login.IN,
+        110,
+        120,
+        7,
+        150,
+    )
+    assert not user.push_enabled
+    assert user.global_rule is not None
+    assert (user.global_rule.window, user.global_rule.time_zone) == (AlwaysWindow(), "Asia/Tokyo")
+    assert [(d.device_id, d.token, d.background) for d in user.devices] == [
+        ("d2", "t2", True),
+        ("d1", "t1", False),
+    ]
+    assert await store.user(0, "bob") == user
+    assert await store.user(0, "eve") is None
+    assert await store.user(1, "bob") is None
+
+
+async def test_apps_are_apart(store: StateStore) -> None:
+    """Users, tokens and options of one SdkAppId are unknown in another."""
+    await store.apply(
+        [put("bob", 100, app=1), C2COption(app=1, user="bob", time_ms=1, peer="alice", option=2)]
+    )
+    here = (await one(store, ask(peer="alice", app=1))).receivers[0]
+    there = (await one(store, ask(peer="alice", app=2))).receivers[0]
+    assert (len(here.user.devices), here.options) == (1, Options(c2c=2))
+    assert (there.user, there.options) == (NOBODY, NO_OPTIONS)
+    await store.apply([put("eve", 200, app=2)])
+    assert not (await one(store, ask(app=1))).receivers[0].user.devices[0].lost
+
+
+@pytest.mark.parametrize(("time_ms", "option"), [(99, 2), (100, 0), (101, 0)])
+@pytest.mark.parametrize("together", [True, False], ids=["one batch", "two batches"])
+async def test_options_stale_equal_newer(
+    store: StateStore, time_ms: int, option: int, together: bool
+) -> None:
+    """Of an option for a peer, a group or a topic the newest value holds, each for itself."""
+    first = [
+        C2COption(app=0, user="bob", time_ms=100, peer="alice", option=2),
+        GroupOption(app=0, user="bob", time_ms=100, group_id="g", topic_id=None, option=2),
+        GroupOption(app=0, user="bob", time_ms=100, group_id="g", topic_id="t", option=2),
+    ]
+    second = [replace(event, time_ms=time_ms, option=0) for event in first]
+    for batch in [[*first, *second]] if together else [first, second]:
+        await store.apply(batch)
+    assert await store.options(0, "bob") == {"c2c:alice": option, "group:g": option, "group:g:t": option}
+
+
+async def test_options_of_the_message(store: StateStore) -> None:
+    """An answer has the options that matter to it: the sender's, or the group's and its topic's."""
+    await store.apply(
+        [
+            C2COption(app=0, user="bob", time_ms=1, peer="alice", option=1),
+            GroupOption(app=0, user="bob", time_ms=1, group_id="g", topic_id=None, option=3),
+            GroupOption(app=0, user="bob", time_ms=1, group_id="g", topic_id="t", option=4),
+            GroupOption(app=0, user="eve", time_ms=1, group_id="g", topic_id=None, option=0),
+        ]
+    )
+    questions = [
+        ask("im/0/1", ("bob", "eve"), peer="alice"),
+        ask("im/0/2", ("bob", "eve"), peer="alice", group="g"),
+        ask("im/0/3", ("bob", "eve"), peer="alice", group="g", topic="t"),
+        ask("im/0/4", ("bob", "eve"), peer="alice", group="g", topic="other"),
+        ask("im/0/5", ("bob", "eve"), peer="carol"),
+    ]
+    found = [[facts.options for facts in answer.receivers] for answer in await store.admit(questions, NOW)]
+    assert found == [
+        [Options(c2c=1), NO_OPTIONS],
+        [Options(group=3), Options(group=0)],
+        [Options(group=3, topic=4), Options(group=0)],
+        [Options(group=3), Options(group=0)],
+        [NO_OPTIONS, NO_OPTIONS],
+    ]
+
+
+@pytest.mark.parametrize("odd", ["b c", "b\x1fc", "b\x00c", "b\x1ac", "ü\U0001f600", '"b', "1 b", "'; --"])
+async def test_odd_names_are_names(store: StateStore, odd: str) -> None:
+    """Whatever characters an id holds, it is stored, found and kept apart from its parts."""
+    await store.apply(
+        [
+            put(odd, 100, odd, odd),
+            C2COption(app=0, user=odd, time_ms=1, peer=odd, option=1),
+            GroupOption(app=0, user=odd, time_ms=1, group_id=odd, topic_id=odd, option=2),
+        ]
+    )
+    await store.bury([odd], NOW)
+    question = ask("im/0/1", ("b", odd), claims=(Claim(odd, 1),), event=odd, tombstones=("b", odd), peer=odd)
+    short, whole = (await one(store, question)).receivers
+    assert short == ReceiverFacts()
+    assert (whole.user.devices[0].token, whole.options, whole.recalled) == (odd, Options(c2c=1), True)
+    assert await owner(store, "im/0/2", Claim(odd, 1)) == "im/0/1"
+    assert await owner(store, "im/0/3", Claim(odd[:1], 1)) is None
+    await store.settle([Settlement(source="im/0/1", done=((odd, odd),), complete=False)], NOW)
+    assert [f.done for f in (await one(store, question)).receivers] == [frozenset(), {odd}]
+
+
+async def test_nothing_to_do(store: StateStore) -> None:
+    """Empty batches are answered with nothing."""
+    await store.apply([])
+    await store.bury([], NOW)
+    await store.settle([], NOW)
+    assert await store.admit([], NOW) == []
+    assert await store.peek([], NOW) == []
+    assert await store.mark_dead([]) == []
+
+
+# --- tokens -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["one batch", "two batches"])
+@pytest.mark.parametrize("newer_first", [True, False])
+async def test_a_token_moves_to_the_newest_put(store: StateStore, together: bool, newer_first: bool) -> None:
+    """Whatever the order of arrival, the newer Put's device has the token and the older owner has lost it."""
+    events = [put("old", 100), put("new", 200)]
+    if newer_first:
+        events.reverse()
+    for batch in [events] if together else [[event] for event in events]:
+        await store.apply(batch)
+    assert await devices(store, "old") == {"d1": True}
+    assert await devices(store, "new") == {"d1": False}
+
+
+async def test_a_token_moves_back(store: StateStore) -> None:
+    """A newer Put of the former owner takes the token back; a replay of its old one does not."""
+    await store.apply([put("bob", 100), put("eve", 200), put("bob", 100)])
+    assert (await devices(store, "bob"), await devices(store, "eve")) == ({"d1": True}, {"d1": False})
+    await store.apply([put("bob", 300)])
+    assert (await devices(store, "bob"), await devices(store, "eve")) == ({"d1": False}, {"d1": True})
+
+
+async def test_a_token_moves_between_devices_of_one_user(store: StateStore) -> None:
+    """A reinstalled app has a new device id and the old token: the old device loses it."""
+    await store.apply([put("bob", 100, "before"), put("bob", 200, "after")])
+    assert await devices(store, "bob") == {"after": False, "before": True}
+
+
+async def test_another_token_is_no_loss(store: StateStore) -> None:
+    """Who reported another token since then loses nothing, nor does the same text under another certificate."""
+    await store.apply([put("bob", 100, token="t1"), put("bob", 150, token="t2"), put("eve", 200, token="t1")])
+    assert (await devices(store, "bob"), await devices(store, "eve")) == ({"d1": False}, {"d1": False})
+    await store.apply([replace(put("dan", 300, token="t1"), business_id=7)])
+    assert await devices(store, "eve") == {"d1": False}
+
+
+async def test_a_late_put_cannot_take_what_was_given_up_later(store: StateStore) -> None:
+    """The Put that was the newest for a token counts, also when its device has left or was never bound."""
+    await store.apply([put("bob", 200), UserLogout(app=0, user="bob", time_ms=300), put("eve", 100)])
+    assert await devices(store, "eve") == {"d1": True}
+    await store.apply([put("eve", 250)])
+    assert await devices(store, "eve") == {"d1": False}
+    await store.apply([UserLogout(app=0, user="dan", time_ms=500), put("dan", 400)])
+    assert (await devices(store, "dan"), await devices(store, "eve")) == ({}, {"d1": True})
+
+
+async def test_empty_tokens_do_not_move(store: StateStore) -> None:
+    """A blank token belongs to nobody: many devices can have it."""
+    await store.apply([put("bob", 100, token=""), put("eve", 200, token="")])
+    assert (await devices(store, "bob"), await devices(store, "eve")) == ({"d1": False}, {"d1": False})
+
+
+def dead(user: str = "bob", **changes: object) -> DeadToken:
+    fields: dict[str, object] = {
+        "app": 0,
+        "user": user,
+        "device_id": "d1",
+        "token": "t1",
+        "sent_ms": 500,
+        "dead_since_ms": None,
+    }
+    return DeadToken(**(fields | changes))  # type: ignore[arg-type]  # a table of single changes
+
+
+async def test_mark_dead(store: StateStore) -> None:
+    """Each token gets its action; a removed one stays marked until a newer Put, a kept one stays as it was."""
+    await store.apply([put("bob", 100), put("eve", 600, token="t2")])
+    actions = await store.mark_dead(
+        [dead(), dead("eve", token="t2"), dead("nobody"), dead(device_id="d2"), dead(dead_since_ms=50)]
+    )
+    assert actions == [
+        "token_removed",
+        "token_kept_newer",
+        "token_kept_newer",
+        "token_kept_newer",
+        "token_kept_newer",
+    ]
+    bob, eve = await store.user(0, "bob"), await store.user(0, "eve")
+    assert bob is not None
+    assert eve is not None
+    assert (bob.devices[0].dead_ms, eve.devices[0].dead_ms) == (500, None)
+    await store.apply([put("bob", 100)])
+    assert (await one(store, ask())).receivers[0].user.devices[0].dead_ms == 500
+    await store.apply([put("bob", 700)])
+    assert (await one(store, ask())).receivers[0].user.devices[0].dead_ms is None
+
+
+async def test_two_dead_devices_of_one_user(store: StateStore) -> None:
+    """Marks of one batch for one user do not undo each other."""
+    await store.apply([put("bob", 100, "d1", "t1"), put("bob", 100, "d2", "t2")])
+    await store.mark_dead([dead(), dead(device_id="d2", token="t2")])
+    bob = await store.user(0, "bob")
+    assert bob is not None
+    assert [d.dead_ms for d in bob.devices] == [500, 500]
+
+
+# --- badges -------------------------------------------------------------------------------------------------
+
+
+async def badge(store: StateStore, user: str = "bob") -> int:
+    return (await one(store, ask(to=(user,)))).receivers[0].user.badge
+
+
+async def test_pushes_raise_the_badge(store: StateStore) -> None:
+    """Each push adds one, the publisher's number sets, and both count in the order of the settlements."""
+    await store.apply([put("bob", 100), put("eve", 100, token="t2")])
+    plus, to = Raise(app=0, user="bob"), Raise(app=0, user="bob", to=40)
+
+    async def settle(*raises: Raise) -> int:
+        await store.settle([Settlement(source="im/0/1", complete=True, raises=(r,)) for r in raises], NOW)
+        return await badge(store)
+
+    assert await settle(plus) == 1
+    assert await settle(plus, plus) == 3
+    assert await settle(plus, to) == 40
+    assert await settle(to, plus, plus) == 42
+    assert await badge(store, "eve") == 0
+    bob = await store.user(0, "bob")
+    assert bob is not None
+    assert bob.badge == 42
+
+
+async def test_badge_base_after_pushes(store: StateStore) -> None:
+    """A Badge.Set counts by its EventTime against other Badge.Sets; pushes in between do not make it stale."""
+    await store.apply([put("bob", 100), BadgeSet(app=0, user="bob", time_ms=200, unread=5)])
+    await store.settle([Settlement(source="im/0/1", complete=True, raises=(Raise(app=0, user="bob"),))], NOW)
+    assert await badge(store) == 6
+    await store.apply([BadgeSet(app=0, user="bob", time_ms=199, unread=1)])
+    assert await badge(store) == 6
+    await store.apply([put("bob", 300)])
+    assert await badge(store) == 6
+    await store.apply([BadgeSet(app=0, user="bob", time_ms=200, unread=0)])
+    assert await badge(store) == 0
+
+
+# --- life ---------------------------------------------------------------------------------------------------
+
+
+async def test_restart_keeps_everything(opener: Open) -> None:
+    """What was answered before a restart is answered after it."""
+    store = await opener()
+    await store.apply(
+        [
+            put("bob", 100),
+            C2COption(app=0, user="bob", time_ms=1, peer="alice", option=2),
+            BadgeSet(app=0, user="bob", time_ms=1, unread=3),
+        ]
+    )
+    await store.bury(["m"], NOW)
+    await one(store, ask("im/0/1", claims=(Claim("k", 100),), event="e"))
+    await store.settle(
+        [
+            Settlement(
+                source="im/0/5", done=(("bob", "d1"),), complete=False, raises=(Raise(app=0, user="bob"),)
+            ),
+            Settlement(source="im/0/6", complete=True),
+        ],
+        NOW,
+    )
+    questions = [
+        ask("im/0/2", claims=(Claim("k", 100),), tombstones=("m",), peer="alice"),
+        ask("im/0/3", event="e"),
+        ask("im/0/5"),
+        ask("im/0/6"),
+    ]
+    before = await store.peek(questions, NOW)
+    await store.close()
+    store = await opener()
+    after = await store.peek(questions, NOW)
+    await store.apply([put("eve", 50)])
+    eve = await store.user(0, "eve")
+    await store.close()
+    assert after == before
+    assert before[0].receivers[0].user.badge == 4
+    assert eve is not None
+    assert eve.devices[0].lost
+
+
+async def test_expire_says_how_much_went(store: StateStore) -> None:
+    """Expired rows go, each once; what is not yet due stays; users and options never go."""
+    await store.apply([put("bob", 100), C2COption(app=0, user="bob", time_ms=1, peer="alice", option=2)])
+    await one(store, ask("im/0/1", claims=(Claim("k", 100),), event="e"))
+    await store.settle([Settlement(source="im/0/1", complete=True)], NOW)
+    await store.bury(["m"], NOW)
+    assert await store.expire(NOW + DONE_TTL - 1) == 0
+    assert await store.expire(NOW + DONE_TTL) == 1
+    assert await store.expire(NOW + CLAIM_TTL) == 2
+    assert await store.expire(NOW + TOMBSTONE_TTL) == 1
+    assert await store.expire(NOW + 10 * TOMBSTONE_TTL) == 0
+    assert len(await devices(store, "bob")) == 1
+    assert await store.options(0, "bob") == {"c2c:alice": 2}
+
+
+async def test_a_cancelled_caller_leaves_whole_state(store: StateStore) -> None:
+    """Who is cancelled while the store works leaves all of the batch behind, or nothing; the store goes on."""
+    batch = [ask(f"im/0/{n}", claims=(Claim(f"k{n}", 100),)) for n in range(300)]
+    task = asyncio.create_task(store.admit(batch, NOW))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    others = await store.peek([replace(question, source="im/1/1") for question in batch], NOW)
+    owners = {answer.receivers[0].claimed_by is None for answer in others}
+    assert len(owners) == 1
+
+
+async def test_callers_at_once(store: StateStore) -> None:
+    """Of many callers at once with one key exactly one gets it."""
+    answers = await asyncio.gather(
+        *[one(store, ask(f"im/0/{n}", claims=(Claim("k", 1),))) for n in range(20)]
+    )
+    owners = [answer.receivers[0].claimed_by for answer in answers]
+    assert owners.count(None) == 1
+
+
+async def test_closed(opener: Open) -> None:
+    """A closed store says that it is closed; closing it twice is fine."""
+    store = await opener()
+    await store.close()
+    await store.close()
+    with pytest.raises(StateUnavailable, match="closed"):
+        await store.admit([ask()], NOW)

@@ -1,0 +1,124 @@
+"""What an operator fills in for an Apple app, in the words of Apple's developer portal."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+from pydantic import Field, SecretBytes, SecretStr, ValidationInfo, field_validator, model_validator
+
+from pushgw.vendor.adapter import Credential
+from vendors.apns.client_certificate import ClientCertificate
+from vendors.apns.provider_token import ProviderToken, load_key
+
+HOSTS = {"production": "https://api.push.apple.com", "sandbox": "https://api.sandbox.push.apple.com"}
+"""A device token belongs to one of the two. Source: Apple's page on sending notification requests."""
+
+_TEN = re.compile(r"[A-Z0-9]{10}")
+_BUNDLE_ID = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
+
+
+class ApnsCredential(Credential):
+    """Either a provider key (``key_file``, ``key_id``, ``team_id``) or a certificate (``p12_file``, ``password``).
+
+    The key is the better choice: it does not expire and serves all apps of the team.
+    """
+
+    file_fields: ClassVar[dict[str, str]] = {"key_file": "key", "p12_file": "p12"}
+
+    bundle_id: str = Field(description="The app's bundle id; becomes apns-topic.")
+    environment: str = Field(
+        "production", description="production, or sandbox for builds signed for development."
+    )
+    key_id: str = Field("", description="Key ID, 10 characters; it stands in the key file's name.")
+    team_id: str = Field("", description="Team ID, 10 characters; see Membership in the portal.")
+    key: SecretBytes | None = Field(None, description="The .p8 file.")
+    password: SecretStr = Field(SecretStr(""), description="Password of the .p12 file.")
+    p12: SecretBytes | None = Field(
+        None, description="The .p12 file: certificate and key of a push certificate."
+    )
+
+    @field_validator("key_id", "team_id", mode="before")
+    @classmethod
+    def _number_or_text(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @field_validator("key_id", "team_id")
+    @classmethod
+    def _ten_characters(cls, value: str) -> str:
+        if value and not _TEN.fullmatch(value):
+            raise ValueError(
+                "Apple's ids have 10 capital letters and digits; copy it from the developer portal"
+            )
+        return value
+
+    @field_validator("bundle_id")
+    @classmethod
+    def _plain(cls, value: str) -> str:
+        if not _BUNDLE_ID.fullmatch(value):
+            raise ValueError(
+                "is no bundle id; it looks like com.example.im: letters, digits, hyphens and dots"
+            )
+        return value
+
+    @field_validator("environment")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in HOSTS:
+            raise ValueError(
+                "is neither production nor sandbox; write sandbox for builds signed for development"
+            )
+        return value
+
+    @field_validator("key")
+    @classmethod
+    def _readable_key(cls, value: SecretBytes | None) -> SecretBytes | None:
+        if value is not None:
+            load_key(value.get_secret_value())
+        return value
+
+    @field_validator("p12")
+    @classmethod
+    def _valid_certificate(cls, value: SecretBytes | None, info: ValidationInfo) -> SecretBytes | None:
+        if value is not None and "password" in info.data:
+            password = info.data["password"].get_secret_value()
+            now = datetime.now(UTC).timestamp()  # the files of today are checked against today
+            ClientCertificate(value.get_secret_value(), password).check(info.data.get("bundle_id", ""), now)
+        return value
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> Self:
+        if self.key is not None and self.p12 is not None:
+            raise ValueError("key_file and p12_file are both given; keep one, better the key")
+        if self.key is None and self.p12 is None:
+            raise ValueError(
+                "neither key_file nor p12_file is given; name the .p8 key or the .p12 certificate"
+            )
+        if self.key is not None and (missing := [n for n in ("key_id", "team_id") if not getattr(self, n)]):
+            raise ValueError(
+                f"{' and '.join(missing)} must stand beside key_file; copy from the developer portal"
+            )
+        return self
+
+    @property
+    def host(self) -> str:
+        """Base URL of the environment."""
+        return HOSTS[self.environment]
+
+    @cached_property
+    def provider_token(self) -> ProviderToken | None:
+        """Signs the authorization, where a key was given."""
+        return (
+            None
+            if self.key is None
+            else ProviderToken(self.key.get_secret_value(), self.key_id, self.team_id)
+        )
+
+    @cached_property
+    def certificate(self) -> ClientCertificate | None:
+        """Authorizes the connection, where a certificate was given."""
+        if self.p12 is None:
+            return None
+        return ClientCertificate(self.p12.get_secret_value(), self.password.get_secret_value())
