@@ -29,7 +29,7 @@ HEADERS = {
 
 
 async def main(url: str, ca_file: str, count: int, in_flight: int) -> None:
-    builder = ClientBuilder().http2(True).add_root_certificate_pem(Path(ca_file).read_bytes())
+    builder = ClientBuilder().http2_prior_knowledge().add_root_certificate_pem(Path(ca_file).read_bytes())
     tokens = [path.name for path in Path(sys.argv[5]).iterdir()][:2000]
     async with builder.timeout(timedelta(seconds=10)).build() as client:
 

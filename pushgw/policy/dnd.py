@@ -80,7 +80,7 @@ def _start(window: DailyWindow, day: date, zone: ZoneInfo) -> float:
 
 def _repeated(window: RepeatWindow, now: float) -> float | None:
     length = window.end - window.start
-    if now < window.start or length <= 0:
+    if now < window.start:
         return None
     if length >= DAY_S:
         return math.inf
