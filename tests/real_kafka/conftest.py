@@ -1,10 +1,10 @@
-"""One real Apache Kafka for the whole run (`make test-kafka`, or `pytest -m kafka`)."""
+"""What the floor's tests on a real Apache Kafka share; the broker itself is a fixture of tests/conftest.py."""
 
 from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -28,38 +28,7 @@ def _load(path: Path) -> ModuleType:
     return module
 
 
-broker_module = _load(HERE / "broker.py")
 kit_module = _load(HERE.parent / "kafka" / "kit.py")
-
-
-@pytest.fixture(scope="session")
-def kafka_broker() -> Iterator[Any]:
-    """A running ApacheKafka (broker.py). Without Java or Maven the run fails with a sentence; nothing is skipped."""
-    try:
-        broker = broker_module.ApacheKafka()
-        broker.start()
-    except broker_module.KafkaMissing as missing:
-        pytest.fail(str(missing), pytrace=False)
-    yield broker
-    broker.close()
-
-
-@pytest.fixture(scope="session")
-def apache_kafka(kafka_broker: Any) -> str:
-    """Its bootstrap servers."""
-    servers: str = kafka_broker.servers
-    return servers
-
-
-@pytest.fixture(scope="session")
-def kafka_login(kafka_broker: Any) -> dict[str, str]:
-    """Settings under `kafka` for the listener that wants a login."""
-    return {
-        "bootstrap_servers": kafka_broker.sasl_servers,
-        "security_protocol": "SASL_PLAINTEXT",
-        "sasl_username": broker_module.USER,
-        "sasl_password": broker_module.PASSWORD,
-    }
 
 
 @pytest.fixture
