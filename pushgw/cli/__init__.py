@@ -10,12 +10,14 @@ from pushgw import __version__
 from pushgw.cli.demo import demo
 from pushgw.cli.devices import app as devices
 from pushgw.cli.explain import explain
+from pushgw.cli.logs import set_up_logs
 from pushgw.cli.output import Config, set_global_config
 from pushgw.cli.publish import publish
 from pushgw.cli.run import run
 from pushgw.cli.sandbox import sandbox
 from pushgw.cli.schema import app as schema
 from pushgw.cli.send import send
+from pushgw.settings import LogSettings
 
 app = typer.Typer(
     name="pushgw",
@@ -39,6 +41,7 @@ def _global(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
 ) -> None:
     set_global_config(config)
+    set_up_logs(LogSettings(level="warning"))
 
 
 app.command()(demo)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -56,6 +57,9 @@ def demo(
     Nothing leaves this machine: the vendors are the sandbox's emulators, the broker is a Kafka-compatible one.
     Example: pushgw demo --json
     """
+    logging.getLogger("aiokafka").setLevel(
+        logging.CRITICAL
+    )  # it warns of what the way up and down of a broker is made of
     try:
         summary = run_async(_demo(json, keep))
     except BrokerUnavailable as error:

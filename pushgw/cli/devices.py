@@ -9,12 +9,12 @@ import typer
 from rich.table import Table
 
 from pushgw.cli.loop import run_async
-from pushgw.cli.output import Config, Exit, Json, fail, out, print_json, settings_or_exit
+from pushgw.cli.output import Config, Exit, Json, err, fail, out, print_json, settings_or_exit
 from pushgw.messages.receipts import mask_token
 from pushgw.policy.facts import User
 from pushgw.settings import Settings
 from pushgw.state import open_store
-from pushgw.state.protocol import StateUnavailable
+from pushgw.state.protocol import StateMissing, StateUnavailable
 
 app = typer.Typer(help="What is stored about a user's devices.", no_args_is_help=True)
 
@@ -46,10 +46,15 @@ def list_devices(
 async def _user(settings: Settings, app_id: int, user: str) -> User | None:
     try:
         store = await open_store(settings.state, read_only=True)
+    except StateMissing as error:
+        err.print(f"pushgw: {error}", markup=False, soft_wrap=True)
+        return None
     except StateUnavailable as error:
         raise fail(Exit.UNREACHABLE, str(error)) from None
     try:
         return await store.user(app_id, user)
+    except StateUnavailable as error:
+        raise fail(Exit.UNREACHABLE, str(error)) from None
     finally:
         await store.close()
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from pushgw.assembly import credentials_of
-from pushgw.cli.dry_run import rendered
+from pushgw.cli.dry_run import rendered, show
 from pushgw.cli.loop import run_async
 from pushgw.cli.output import Config, Exit, Json, err, fail, out, print_json, settings_or_exit
 from pushgw.delivery.decide import Decider, Delivery, badge_effect, compose_notification, shows_badge, turn_to
@@ -19,13 +19,14 @@ from pushgw.delivery.plan import parcel
 from pushgw.messages.codec import MessageCodec
 from pushgw.messages.errors import DecodeError
 from pushgw.messages.model import NotAMessage, OfflineMessage
+from pushgw.messages.reader import LAST_SECOND
 from pushgw.policy.case import Case, Check
-from pushgw.policy.facts import Device
+from pushgw.policy.facts import Device, ReceiverFacts
 from pushgw.policy.reasons import Reason
 from pushgw.policy.rules import explain_device, explain_receiver
 from pushgw.settings import Settings
 from pushgw.state import open_store
-from pushgw.state.protocol import Admission, StateUnavailable
+from pushgw.state.protocol import Admission, Admit, StateMissing, StateUnavailable
 from pushgw.vendor.adapter import Refused
 
 SOURCE = "explain/0/0"
@@ -61,9 +62,15 @@ def _time(at: str | None) -> float:
     if at is None:
         return time.time()
     try:
-        return float(at)
+        moment = float(at)
     except ValueError:
-        pass
+        moment = _moment(at)
+    if not 0 <= moment <= LAST_SECOND:  # NaN is not either
+        raise fail(Exit.USAGE, f"--at {at}: expected a time between 1970 and 9999; epoch seconds, not ms")
+    return moment
+
+
+def _moment(at: str) -> float:
     try:
         moment = datetime.fromisoformat(at)
     except ValueError:
@@ -126,14 +133,7 @@ async def _explain(
         err.print(f"pushgw: {fault}", markup=False)
     decider = Decider(settings.policy, book)
     question = decider.ask(message, SOURCE)
-    try:
-        store = await open_store(settings.state, read_only=True)
-    except StateUnavailable as error:
-        raise fail(Exit.UNREACHABLE, str(error)) from None
-    try:
-        [admission] = await store.peek([question], now)
-    finally:
-        await store.close()
+    admission = await _admission(settings, question, now)
     case = decider.case(message, admission, now)
     receivers = [
         _receiver(decider, case, admission, index, name)
@@ -151,6 +151,25 @@ async def _explain(
     if isinstance(message, OfflineMessage) and message.warnings:
         answer["Warnings"] = list(message.warnings)
     return answer
+
+
+async def _admission(settings: Settings, question: Admit, now: float) -> Admission:
+    """What the store knows; before the gateway's first start that is nobody."""
+    try:
+        store = await open_store(settings.state, read_only=True)
+    except StateMissing as error:
+        err.print(f"pushgw: nobody is known yet: {error}", markup=False, soft_wrap=True)
+        strangers = tuple([ReceiverFacts() for _ in question.receivers or ("",)])
+        return Admission(settled=False, redelivered_of=None, receivers=strangers)
+    except StateUnavailable as error:
+        raise fail(Exit.UNREACHABLE, str(error)) from None
+    try:
+        [admission] = await store.peek([question], now)
+        return admission
+    except StateUnavailable as error:
+        raise fail(Exit.UNREACHABLE, str(error)) from None
+    finally:
+        await store.close()
 
 
 def _receiver(decider: Decider, case: Case, admission: Admission, index: int, name: str) -> dict[str, Any]:
@@ -180,7 +199,7 @@ def _devices(decider: Decider, case: Case) -> tuple[list[dict[str, Any]], list[C
     """Every device with its checks; the second part holds the checks of a receiver that has no device."""
     rows: list[dict[str, Any]] = []
     stored = case.facts.user.devices
-    if not any(d.token and not d.lost for d in stored):
+    if not stored:
         case.device = None
         return [], explain_device(case)
     for device in stored:
@@ -192,6 +211,9 @@ def _devices(decider: Decider, case: Case) -> tuple[list[dict[str, Any]], list[C
             row.update(_verdict(failed.reason, failed.detail))
         else:
             row.update(_request(decider, case, device))
+            if row["Verdict"] == "suppress":  # only the vendor's renderer could see it
+                checks[-1] = Check(Reason.CHANNEL_REJECT, "fail", row["Detail"])
+        row.setdefault("Request", None)
         row["Checks"] = [_row(c) for c in checks]
         rows.append(row)
     return rows, []
@@ -256,8 +278,7 @@ def _show(answer: dict[str, Any]) -> None:
             out.print(f"  [bold]device {device['DeviceID']}[/] (certificate id {device['BusinessID']})")
             _show_checks(device["Checks"], "    ")
             if device.get("Request"):
-                out.print("    request:")
-                out.print_json(data=device["Request"], indent=2)
+                show(device["Request"], "      ")
         if receiver["Verdict"] == "push":
             out.print("  => [green]push[/]")
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import TextIO, cast
 
 import structlog
 
@@ -12,8 +13,21 @@ from pushgw.settings import LogSettings
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
-def set_up_logs(settings: LogSettings) -> None:
-    """Once, at the start of a command."""
+class _Stderr:
+    """The process's stderr of the moment, as a stream."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+_STDERR = cast("TextIO", _Stderr())
+
+
+def set_up_logs(settings: LogSettings, *, for_good: bool = False) -> None:
+    """At the start of a command. Whatever ``sys.stderr`` is when a line is written, that is where it goes."""
     console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -32,8 +46,8 @@ def set_up_logs(settings: LogSettings) -> None:
     structlog.configure(
         processors=shared + last,
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[settings.level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
+        logger_factory=structlog.PrintLoggerFactory(_STDERR),
+        cache_logger_on_first_use=for_good,
     )
     # Libraries log through the standard library; only their warnings matter to an operator.
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(name)s: %(message)s", force=True)
+    logging.basicConfig(stream=_STDERR, level=logging.WARNING, format="%(name)s: %(message)s", force=True)

@@ -64,7 +64,7 @@ _global_config: Path | None = None
 
 def set_global_config(config: Path | None) -> None:
     """``pushgw --config FILE COMMAND`` is the same as ``pushgw COMMAND --config FILE``."""
-    global _global_config  # noqa: PLW0603  one process, one command line
+    global _global_config  # one process, one command line
     _global_config = config
 
 

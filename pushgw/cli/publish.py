@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 
 from pushgw.cli.loop import run_async
 from pushgw.cli.output import Config, Exit, Json, fail, out, print_json, settings_or_exit
-from pushgw.kafka.client import kafka_client_options
+from pushgw.kafka.client import ClientOptionsError, kafka_client_options
 from pushgw.messages.key import record_key
 from pushgw.settings import Settings
 
@@ -40,6 +40,8 @@ def publish(
     target = topic or settings.kafka.topics.messages
     try:
         code = run_async(_publish(settings, target, values, wait, timeout, json))
+    except ClientOptionsError as error:
+        raise fail(Exit.CONFIG, str(error)) from None
     except KafkaError as error:
         broker = settings.kafka.bootstrap_servers
         raise fail(Exit.UNREACHABLE, f"Kafka at {broker}: {error}; check kafka.bootstrap_servers") from None

@@ -13,7 +13,9 @@ from pushgw.cli.logs import set_up_logs
 from pushgw.cli.loop import run_async, tune_collector
 from pushgw.cli.output import Config, Exit, Json, fail, print_json, settings_or_exit
 from pushgw.credentials import CredentialDirectory
+from pushgw.kafka.client import ClientOptionsError, kafka_client_options
 from pushgw.kafka.intake import IntakeError
+from pushgw.kafka.outlet import OutletError
 from pushgw.kafka.topics import TopicsError, ensure_topics
 from pushgw.settings import Settings
 from pushgw.state import open_store
@@ -28,15 +30,18 @@ def run(config: Config = None, json: Json = False) -> None:
     Example: PUSHGW_KAFKA__BOOTSTRAP_SERVERS=kafka:9092 pushgw run
     """
     settings = settings_or_exit(config)
-    set_up_logs(settings.log)
+    set_up_logs(settings.log, for_good=True)
     try:
         book = credentials_of(settings)
     except NotADirectoryError as error:
         raise fail(Exit.CONFIG, str(error)) from None
     report_credentials(book)
     try:
+        kafka_client_options(settings.kafka)
         summary = run_async(_serve(settings, book))
-    except (IntakeError, TopicsError) as error:
+    except ClientOptionsError as error:
+        raise fail(Exit.CONFIG, str(error)) from None
+    except (IntakeError, OutletError, TopicsError) as error:
         raise fail(Exit.UNREACHABLE, str(error)) from None
     except StateUnavailable as error:
         raise fail(Exit.CONFIG, str(error)) from None

@@ -11,14 +11,14 @@ import msgspec
 import typer
 
 from pushgw.assembly import credentials_of
-from pushgw.cli.dry_run import rendered
+from pushgw.cli.dry_run import rendered, show
 from pushgw.cli.loop import run_async
 from pushgw.cli.output import Config, Exit, Json, fail, out, print_json, settings_or_exit
 from pushgw.credentials import CredentialEntry
 from pushgw.messages.receipts import identify, mask_token
 from pushgw.settings import Settings
 from pushgw.state import open_store
-from pushgw.state.protocol import StateUnavailable
+from pushgw.state.protocol import StateMissing, StateUnavailable
 from pushgw.vendor import transport_named
 from pushgw.vendor.adapter import AuthFailed, Refused
 from pushgw.vendor.http import TransportError
@@ -113,10 +113,14 @@ def _notification(
 async def _tokens_of(settings: Settings, user: str, credential: int) -> list[str]:
     try:
         store = await open_store(settings.state, read_only=True)
+    except StateMissing as error:
+        raise fail(Exit.NO, f"user {user} has no device: {error}") from None
     except StateUnavailable as error:
         raise fail(Exit.UNREACHABLE, str(error)) from None
     try:
         stored = await store.user(settings.sdk_app_id, user)
+    except StateUnavailable as error:
+        raise fail(Exit.UNREACHABLE, str(error)) from None
     finally:
         await store.close()
     tokens = [d.token for d in stored.devices if d.business_id == credential and d.token] if stored else []
@@ -156,7 +160,8 @@ async def _send_live(
     settings: Settings, entry: CredentialEntry, notification: Notification, targets: list[Target]
 ) -> list[dict[str, Any]]:
     adapter, account = entry.adapter, entry.account
-    assert adapter is not None and account is not None  # noqa: S101  checked by _entry
+    assert adapter is not None  # noqa: S101  checked by _entry
+    assert account is not None  # noqa: S101  checked by _entry
     options: dict[str, Any] = {
         "timeout": settings.dispatch.timeout,
         "http2": adapter.http2,
@@ -180,7 +185,8 @@ async def _one(
     sender: AsyncSender,
 ) -> dict[str, Any]:
     adapter, account = entry.adapter, entry.account
-    assert adapter is not None and account is not None  # noqa: S101  checked by _entry
+    assert adapter is not None  # noqa: S101  checked by _entry
+    assert account is not None  # noqa: S101  checked by _entry
     push = Push(notification=notification, targets=(target,), now=time.time())
     started = time.monotonic()
     outcome = Outcome(action=Action.AUTH)
@@ -221,7 +227,7 @@ def _print(result: dict[str, Any], json: bool) -> None:
     if json:
         print_json(result)
     elif "Request" in result:
-        out.print_json(data=result["Request"], indent=2)
+        show(result["Request"])
     else:
         words = [f"{key}: {value}" for key, value in result.items() if value not in ("", None)]
         out.print("\n".join(words), markup=False)
