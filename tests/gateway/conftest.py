@@ -56,10 +56,11 @@ class ListIntake:
     healthy = "ok"
 
     def __init__(self) -> None:
-        self.batches: asyncio.Queue[Batch] = asyncio.Queue()
+        self.batches: asyncio.Queue[tuple[tuple[str, int], int, list[bytes]]] = asyncio.Queue()
         self.ledger = Ledger()
         self.committed: dict[tuple[str, int], int] = {}
         self.paused = False
+        self.untaken = 0
         self._offsets: dict[tuple[str, int], int] = {}
         self.ledger.assign([(MESSAGES, p) for p in range(3)] + [(EVENTS, p) for p in range(3)])
 
@@ -74,19 +75,26 @@ class ListIntake:
         key = (topic, partition)
         first = self._offsets.get(key, 0) if at is None else at
         self._offsets[key] = first + len(values)
+        raw = [v if isinstance(v, bytes) else json.dumps(v).encode() for v in values]
+        self.batches.put_nowait((key, first, raw))
+        self.untaken += 1
+
+    def _taken(self, key: tuple[str, int], first: int, values: list[bytes]) -> Batch:
         epoch = self.ledger.open_many(key, range(first, first + len(values)))
-        records = [
-            Record(
-                source=Source(topic, partition, first + n),
-                key=b"k",
-                value=v if isinstance(v, bytes) else json.dumps(v).encode(),
-                headers=(),
-                timestamp_ms=int(NOW * 1000),
-                epoch=epoch,
-            )
-            for n, v in enumerate(values)
-        ]
-        self.batches.put_nowait(Batch(records))
+        self.untaken -= 1
+        return Batch(
+            [
+                Record(
+                    source=Source(*key, first + n),
+                    key=b"k",
+                    value=value,
+                    headers=(),
+                    timestamp_ms=int(NOW * 1000),
+                    epoch=epoch,
+                )
+                for n, value in enumerate(values)
+            ]
+        )
 
     async def start(self, on_revoke: Any) -> None:
         self.on_revoke = on_revoke
@@ -99,9 +107,10 @@ class ListIntake:
             await asyncio.sleep(0)
             return None
         try:
-            return await asyncio.wait_for(self.batches.get(), 0.01)
+            taken = await asyncio.wait_for(self.batches.get(), 0.01)
         except TimeoutError:
             return None
+        return self._taken(*taken)
 
     def settle(self, record: Record) -> None:
         self.ledger.settle((record.source.topic, record.source.partition), record.source.offset, record.epoch)
@@ -225,7 +234,7 @@ class Plant:
 
     async def until_idle(self) -> None:
         """Until everything that was put is taken and settled."""
-        await self.until(lambda: self.intake.batches.empty() and self.intake.in_flight() == 0)
+        await self.until(lambda: self.intake.untaken == 0 and self.intake.in_flight() == 0)
 
     async def stop(self) -> None:
         self.gateway.stop()
