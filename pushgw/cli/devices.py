@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from pushgw.cli.loop import run_async
@@ -87,7 +88,9 @@ def _answer(user: str, stored: User | None) -> dict[str, Any]:
 
 
 def _table(user: str, stored: User) -> Table:
-    table = Table(title=f"{user}: login {stored.login.name}, badge {stored.badge}", title_justify="left")
+    table = Table(
+        title=f"{escape(user)}: login {stored.login.name}, badge {stored.badge}", title_justify="left"
+    )
     for column in ("device", "certificate id", "platform", "token", "ground", "state", "reported"):
         table.add_column(column)
     for d in stored.devices:
@@ -95,6 +98,12 @@ def _table(user: str, stored: User) -> Table:
         reported = datetime.fromtimestamp(d.put_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
         ground = "background" if d.background else "foreground"
         table.add_row(
-            d.device_id, str(d.business_id), d.platform or "", mask_token(d.token), ground, state, reported
+            escape(d.device_id),
+            str(d.business_id),
+            d.platform or "",
+            escape(mask_token(d.token)),
+            ground,
+            state,
+            reported,
         )
     return table

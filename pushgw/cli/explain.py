@@ -9,27 +9,23 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from pushgw.assembly import credentials_of
-from pushgw.cli.dry_run import rendered, show
+from pushgw.cli.dry_run import show
+from pushgw.cli.explanation import SOURCE, explained, malformed, stranger, unnamed
 from pushgw.cli.loop import run_async
 from pushgw.cli.output import Config, Exit, Json, err, fail, out, print_json, settings_or_exit
-from pushgw.delivery.decide import Decider, Delivery, badge_effect, compose_notification, shows_badge, turn_to
-from pushgw.delivery.plan import parcel
+from pushgw.delivery.decide import Decider
 from pushgw.messages.codec import MessageCodec
 from pushgw.messages.errors import DecodeError
 from pushgw.messages.model import NotAMessage, OfflineMessage
 from pushgw.messages.reader import LAST_SECOND
-from pushgw.policy.case import Case, Check
-from pushgw.policy.facts import Device, ReceiverFacts
-from pushgw.policy.reasons import Reason
-from pushgw.policy.rules import explain_device, explain_receiver
+from pushgw.policy.facts import ReceiverFacts
+from pushgw.policy.reasons import Stage
 from pushgw.settings import Settings
 from pushgw.state import open_store
 from pushgw.state.protocol import Admission, Admit, StateMissing, StateUnavailable
-from pushgw.vendor.adapter import Refused
-
-SOURCE = "explain/0/0"
 
 
 def explain(
@@ -100,15 +96,8 @@ def _decode(settings: Settings, raw: bytes, now: float, json: bool) -> OfflineMe
     try:
         message = codec.decode(raw.strip(), int(now * 1000))
     except DecodeError as error:
-        row = {
-            "Code": "A1",
-            "Reason": "MALFORMED",
-            "ErrorCode": error.code,
-            "Path": error.path,
-            "Detail": error.sentence,
-        }
         if json:
-            print_json({"receivers": [], "Verdict": "suppress", **row})
+            print_json(malformed(error))
         else:
             out.print(f"A1 MALFORMED  {error.code} at {error.path}: {error.sentence}", markup=False)
             out.print("The record would go to the dead-letter topic.")
@@ -136,17 +125,14 @@ async def _explain(
     admission = await _admission(settings, question, now)
     case = decider.case(message, admission, now)
     receivers = [
-        _receiver(decider, case, admission, index, name)
+        explained(decider, case, name, admission.receivers[index])
         for index, name in enumerate(message.receivers)
         if user is None or name == user
     ]
     if not message.receivers:
-        receivers = [_unnamed(case)]
+        receivers = [unnamed(case)]
     elif not receivers:
-        detail = f"the record does not name {user}"
-        receivers = [
-            {"To_Account": user, **_verdict(Reason.NO_RECEIVER, detail), "Checks": [], "Devices": []}
-        ]
+        receivers = [stranger(user or "")]
     answer: dict[str, Any] = {"receivers": receivers}
     if isinstance(message, OfflineMessage) and message.warnings:
         answer["Warnings"] = list(message.warnings)
@@ -172,110 +158,20 @@ async def _admission(settings: Settings, question: Admit, now: float) -> Admissi
         await store.close()
 
 
-def _receiver(decider: Decider, case: Case, admission: Admission, index: int, name: str) -> dict[str, Any]:
-    message = case.message
-    hint = message.hints.get(name) if isinstance(message, OfflineMessage) else None
-    turn_to(case, name, admission.receivers[index], hint)
-    checks = explain_receiver(case)
-    failed = next((c for c in checks if c.result == "fail"), None)
-    devices: list[dict[str, Any]] = []
-    if failed is None:
-        devices, device_checks = _devices(decider, case)
-        if not devices:
-            checks = checks + device_checks
-            failed = next((c for c in checks if c.result == "fail"), None)
-    verdict = _verdict(failed.reason, failed.detail) if failed else _overall(devices)
-    return {"To_Account": name, **verdict, "Checks": [_row(c) for c in checks], "Devices": devices}
-
-
-def _unnamed(case: Case) -> dict[str, Any]:
-    checks = explain_receiver(case)
-    failed = next((c for c in checks if c.result == "fail"), None)
-    verdict = _verdict(failed.reason, failed.detail) if failed else {"Verdict": "push"}
-    return {"To_Account": None, **verdict, "Checks": [_row(c) for c in checks], "Devices": []}
-
-
-def _devices(decider: Decider, case: Case) -> tuple[list[dict[str, Any]], list[Check]]:
-    """Every device with its checks; the second part holds the checks of a receiver that has no device."""
-    rows: list[dict[str, Any]] = []
-    stored = case.facts.user.devices
-    if not stored:
-        case.device = None
-        return [], explain_device(case)
-    for device in stored:
-        case.device = device
-        checks = explain_device(case)
-        failed = next((c for c in checks if c.result == "fail"), None)
-        row: dict[str, Any] = {"DeviceID": device.device_id, "BusinessID": device.business_id}
-        if failed:
-            row.update(_verdict(failed.reason, failed.detail))
-        else:
-            row.update(_request(decider, case, device))
-            if row["Verdict"] == "suppress":  # only the vendor's renderer could see it
-                checks[-1] = Check(Reason.CHANNEL_REJECT, "fail", row["Detail"])
-        row.setdefault("Request", None)
-        row["Checks"] = [_row(c) for c in checks]
-        rows.append(row)
-    return rows, []
-
-
-def _request(decider: Decider, case: Case, device: Device) -> dict[str, Any]:
-    """The verdict push with the exact request, or C6 where it cannot be rendered."""
-    message = case.message
-    assert isinstance(message, OfflineMessage)  # noqa: S101  other events never reach the device stage
-    entry = decider.book.entries[device.business_id]
-    counts, unread = badge_effect(message, case.hint)
-    badge = (unread if unread is not None else case.facts.user.badge + 1) if counts else None
-    shown = badge if shows_badge(entry) else None
-    lang = device.lang or decider.policy.language
-    notification = compose_notification(message, decider.policy, entry.ios, lang, shown)
-    delivery = Delivery(case.receiver or "", device, entry, notification, unread, counts)
-    target = parcel(None, SOURCE, delivery).target
-    try:
-        request = rendered(entry, notification, target, case.now)
-    except Refused as refused:
-        return _verdict(Reason.CHANNEL_REJECT, str(refused))
-    answer: dict[str, Any] = {"Verdict": "push", "Code": None, "Reason": None, "Request": request}
-    if entry.adapter and entry.account and (warnings := entry.adapter.warnings(notification, entry.account)):
-        answer["Warnings"] = list(warnings)
-    return answer
-
-
-def _verdict(reason: Reason, detail: str) -> dict[str, Any]:
-    return {
-        "Verdict": "suppress",
-        "Code": reason.code,
-        "Reason": reason.name,
-        "Detail": detail,
-        "Mend": reason.mend,
-    }
-
-
-def _overall(devices: list[dict[str, Any]]) -> dict[str, Any]:
-    if any(d["Verdict"] == "push" for d in devices):
-        return {"Verdict": "push", "Code": None, "Reason": None}
-    first = devices[0]
-    return {key: first[key] for key in ("Verdict", "Code", "Reason", "Detail", "Mend")}
-
-
-def _row(check: Check) -> dict[str, Any]:
-    return {
-        "Code": check.reason.code,
-        "Reason": check.reason.name,
-        "Result": check.result,
-        "Detail": check.detail,
-    }
-
-
 _MARKS = {"pass": "[green]pass[/]", "fail": "[red]FAIL[/]", "not reached": "[dim]not reached[/]"}
 
 
 def _show(answer: dict[str, Any]) -> None:
     for receiver in answer["receivers"]:
-        out.print(f"\n[bold]{receiver['To_Account'] or '(no receiver named)'}[/]")
-        _show_checks(receiver["Checks"], "  ")
+        out.print(f"\n[bold]{escape(receiver['To_Account'] or '(no receiver named)')}[/]")
+        checks = receiver["Checks"]
+        if receiver["Devices"]:  # they show their own
+            checks = [row for row in checks if not row["Code"].startswith(Stage.DEVICE.value)]
+        _show_checks(checks, "  ")
         for device in receiver["Devices"]:
-            out.print(f"  [bold]device {device['DeviceID']}[/] (certificate id {device['BusinessID']})")
+            out.print(
+                f"  [bold]device {escape(device['DeviceID'])}[/] (certificate id {device['BusinessID']})"
+            )
             _show_checks(device["Checks"], "    ")
             if device.get("Request"):
                 show(device["Request"], "      ")

@@ -15,9 +15,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from pushgw.cli.loop import run_async
-from pushgw.cli.output import Config, Exit, Json, fail, out, print_json, settings_or_exit
+from pushgw.cli.output import Config, Exit, Json, err, fail, out, print_json, settings_or_exit
 from pushgw.kafka.client import ClientOptionsError, kafka_client_options
+from pushgw.messages.codec import MessageCodec
+from pushgw.messages.errors import DecodeError
 from pushgw.messages.key import record_key
+from pushgw.messages.model import C2CRecall, GroupRecall
 from pushgw.settings import Settings
 
 
@@ -75,10 +78,10 @@ async def _publish(
     settings: Settings, topic: str, values: list[bytes], wait: bool, timeout: float, json: bool
 ) -> Exit:
     options = kafka_client_options(settings.kafka)
-    starts = await _receipt_ends(settings, options) if wait else {}
+    starts = await _answer_ends(settings, options) if wait else {}
     producer = AIOKafkaProducer(acks="all", **options)
-    await producer.start()
     try:
+        await producer.start()
         sent = [await (await producer.send(topic, value, key=record_key(value))) for value in values]
     finally:
         await producer.stop()
@@ -90,19 +93,34 @@ async def _publish(
             else:
                 out.print(source, markup=False)
         return Exit.DONE
-    return await _show_receipts(settings, options, starts, set(sources), timeout, json)
+    quiet = topic == settings.kafka.topics.user_events
+    waiting = {s for s, v in zip(sources, values, strict=True) if not quiet and not _is_recall(settings, v)}
+    return await _show_receipts(settings, options, starts, waiting, timeout, json) if waiting else Exit.DONE
 
 
-async def _receipt_ends(settings: Settings, options: dict[str, Any]) -> dict[TopicPartition, int]:
-    """Where the receipts topic ends now: only what comes after is ours."""
-    topic = settings.kafka.topics.receipts
-    consumer = AIOKafkaConsumer(**options)
-    await consumer.start()
+def _is_recall(settings: Settings, value: bytes) -> bool:
+    """Recalls, like user events, make no receipts: nothing is waited for."""
     try:
-        partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic) or ()]
+        decoded = MessageCodec(lenient=settings.policy.lenient).decode(value, 0)
+    except DecodeError:
+        return False
+    return isinstance(decoded, C2CRecall | GroupRecall)
+
+
+async def _answer_ends(settings: Settings, options: dict[str, Any]) -> dict[TopicPartition, int]:
+    """Where the topics of receipts and dead letters end now: only what comes after is ours."""
+    consumer = AIOKafkaConsumer(**options)
+    try:
+        await consumer.start()
+        partitions = _answer_partitions(settings, consumer)
         return dict(await consumer.end_offsets(partitions)) if partitions else {}
     finally:
         await consumer.stop()
+
+
+def _answer_partitions(settings: Settings, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
+    topics = (settings.kafka.topics.receipts, settings.kafka.topics.dead_letters)
+    return [TopicPartition(t, p) for t in topics for p in consumer.partitions_for_topic(t) or ()]
 
 
 async def _show_receipts(
@@ -113,7 +131,7 @@ async def _show_receipts(
     timeout: float,
     json: bool,
 ) -> Exit:
-    """Until every record has a receipt and no more came for a second, or the time is over."""
+    """Until every record has an answer and no more came for a second, or the time is over. Dead letters go to stderr."""
     pushed = False
     async for receipt in _receipts(settings, options, starts, timeout, waiting):
         extra = receipt["PushGateway"]
@@ -148,13 +166,9 @@ async def _receipts(
 ) -> AsyncIterator[dict[str, Any]]:
     ours = set(waiting)
     consumer = AIOKafkaConsumer(auto_offset_reset="earliest", enable_auto_commit=False, **options)
-    await consumer.start()
     try:
-        topic = settings.kafka.topics.receipts
-        partitions = list(starts) or [
-            TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic) or ()
-        ]
-        consumer.assign(partitions)
+        await consumer.start()
+        consumer.assign(list(starts) or _answer_partitions(settings, consumer))
         for partition, offset in starts.items():
             consumer.seek(partition, offset)
         deadline = time.monotonic() + timeout
@@ -162,8 +176,11 @@ async def _receipts(
         while time.monotonic() < deadline and (waiting or quiet < 2):
             batch = await consumer.getmany(timeout_ms=500)
             quiet = 0 if batch else quiet + 1
-            for records in batch.values():
+            for partition, records in batch.items():
                 for record in records:
+                    if partition.topic == settings.kafka.topics.dead_letters:
+                        _show_dead_letter({k: v.decode() for k, v in record.headers if v}, waiting)
+                        continue
                     receipt: dict[str, Any] = msgspec.json.decode(record.value)
                     source = receipt["PushGateway"].get("Source")
                     if source in ours:
@@ -172,3 +189,15 @@ async def _receipts(
             await asyncio.sleep(0)
     finally:
         await consumer.stop()
+
+
+def _show_dead_letter(headers: dict[str, str], waiting: set[str]) -> None:
+    source = headers.get("pushgw-source", "")
+    if source in waiting:
+        waiting.discard(source)
+        said = [headers.get(f"pushgw-{name}", "") for name in ("error-code", "json-path", "error")]
+        err.print(
+            f"pushgw: {source} is a dead letter: {said[0]} at {said[1]}: {said[2]}",
+            markup=False,
+            soft_wrap=True,
+        )

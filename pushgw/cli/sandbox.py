@@ -45,9 +45,12 @@ def sandbox(
     Example: pushgw sandbox --listen 127.0.0.1:8443 --fault apns=503:10%
     """
     host, colon, port = listen.rpartition(":")
-    if not colon or not port.isdecimal():
+    if not colon or not port.isdecimal() or int(port) > 65_535:
         raise fail(Exit.USAGE, f"--listen {listen}: expected host:port, such as 127.0.0.1:8443")
-    book = load_directory(certs or example_directory(), installed_vendors())
+    try:
+        book = load_directory(certs or example_directory(), installed_vendors())
+    except NotADirectoryError:
+        raise fail(Exit.USAGE, f"--certs {certs}: is no directory") from None
     for problem in book.faults:
         err.print(f"pushgw: {problem}", markup=False)
     run_async(_serve(host, int(port), fault or [], book.accounts, journal, tls, json))

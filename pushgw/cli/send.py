@@ -24,7 +24,7 @@ from pushgw.vendor.adapter import AuthFailed, Refused
 from pushgw.vendor.http import TransportError
 from pushgw.vendor.push import Action, Notification, Outcome, Push, Target
 from pushgw.vendor.send import AsyncSender
-from pushgw.vendor.token_cache import TokenCache
+from pushgw.vendor.token_cache import NOT_REACHED, TokenCache
 
 
 def send(
@@ -56,7 +56,7 @@ def send(
     if (token is None) == (user is None):
         raise fail(Exit.USAGE, "give either --token or --user")
     entry = _entry(settings, credential)
-    now = time.time()
+    now = float(int(time.time()))  # so that vendors are told exactly --ttl
     notification = _notification(title, body, ext, badge, sound, ttl, extra, now)
     tokens = [token] if token is not None else run_async(_tokens_of(settings, user or "", credential))
     results = run_async(_send_all(settings, entry, notification, tokens, dry_run, now))
@@ -151,13 +151,17 @@ async def _send_all(
             return [{"Request": rendered(entry, notification, target, now)} for target in targets]
         for target in targets:
             rendered(entry, notification, target, now)
-        return await _send_live(settings, entry, notification, targets)
+        return await _send_live(settings, entry, notification, targets, now)
     except Refused as refused:
         return [{"Verdict": "suppressed", "Code": "C6", "Reason": "CHANNEL_REJECT", "Detail": str(refused)}]
 
 
 async def _send_live(
-    settings: Settings, entry: CredentialEntry, notification: Notification, targets: list[Target]
+    settings: Settings,
+    entry: CredentialEntry,
+    notification: Notification,
+    targets: list[Target],
+    now: float,
 ) -> list[dict[str, Any]]:
     adapter, account = entry.adapter, entry.account
     assert adapter is not None  # noqa: S101  checked by _entry
@@ -171,7 +175,10 @@ async def _send_live(
     sender = AsyncSender(transport_named(settings.dispatch.transport), **options)
     tokens = TokenCache(adapter, account, asker.send, time.time)
     try:
-        return [await _one(entry, notification, target, tokens, sender) for target in targets]
+        return [
+            await _one(entry, Push(notification=notification, targets=(target,), now=now), tokens, sender)
+            for target in targets
+        ]
     finally:
         await sender.close()
         await asker.close()
@@ -179,23 +186,24 @@ async def _send_live(
 
 async def _one(
     entry: CredentialEntry,
-    notification: Notification,
-    target: Target,
+    push: Push,
     tokens: TokenCache,
     sender: AsyncSender,
 ) -> dict[str, Any]:
     adapter, account = entry.adapter, entry.account
     assert adapter is not None  # noqa: S101  checked by _entry
     assert account is not None  # noqa: S101  checked by _entry
-    push = Push(notification=notification, targets=(target,), now=time.time())
+    [target] = push.targets
     started = time.monotonic()
     outcome = Outcome(action=Action.AUTH)
+    unreachable = False
     for _attempt in range(2):
         try:
             auth = (await tokens.get()) if tokens.needs_auth else None
             response = await sender.send(adapter.render(push, account, auth))
         except AuthFailed as failed:
             outcome = failed.outcome
+            unreachable = outcome.code == NOT_REACHED
             break
         except TransportError as error:
             return {"Verdict": "failed", "Unreachable": True, "Vendor": entry.vendor, "ErrInfo": str(error)}
@@ -203,7 +211,7 @@ async def _one(
         if outcome.action is not Action.AUTH or auth is None:
             break
         tokens.refuse(auth)
-    return {
+    answer: dict[str, Any] = {
         "Verdict": "pushed" if outcome.action is Action.ACCEPTED else "failed",
         "Vendor": entry.vendor,
         "BusinessID": entry.business_id,
@@ -215,6 +223,9 @@ async def _one(
         "VendorID": outcome.vendor_id or target.vendor_id,
         "LatencyMs": round((time.monotonic() - started) * 1000),
     }
+    if unreachable:
+        answer["Unreachable"] = True
+    return answer
 
 
 def _exit_code(result: dict[str, Any]) -> Exit:

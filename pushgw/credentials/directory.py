@@ -109,7 +109,9 @@ class _FileReader:
         if business_id is None:
             return None
         if self.faults or account is None or vendor is None:
-            return CredentialEntry(business_id, vendor_name, fault="; ".join(str(f) for f in self.faults))
+            platforms = vendor.adapter.platforms if vendor else frozenset()
+            fault = "; ".join(str(f) for f in self.faults)
+            return CredentialEntry(business_id, vendor_name, fault=fault, platforms=platforms)
         return CredentialEntry(business_id, vendor_name, adapter=vendor.adapter, account=account)
 
     def _fault(self, field: str, sentence: str) -> None:

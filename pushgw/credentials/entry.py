@@ -22,14 +22,16 @@ class CredentialEntry:
         adapter: Adapter | None = None,
         account: Account | None = None,
         fault: str | None = None,
+        platforms: frozenset[str] = frozenset(),
     ) -> None:
+        """``platforms``: those of the vendor, where the file is at fault but says whose it is."""
         self.business_id = business_id
         self.vendor = vendor
         self.adapter = adapter
         self.account = account
         self.fault = fault
         self.refused: str | None = None
-        self.platforms: frozenset[str] = adapter.platforms if adapter else frozenset()
+        self.platforms: frozenset[str] = adapter.platforms if adapter else platforms
         self.ios = adapter.ios if adapter else False
 
     @property

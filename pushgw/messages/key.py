@@ -8,7 +8,10 @@ import msgspec
 
 
 def record_key(value: bytes) -> bytes | None:
-    """``GROUP_<id>``, ``BATCH_<from>_<random>``, ``C2C_<from>_<to>``, or the user of a user event; None for anything else."""
+    """``GROUP_<id>``, ``BATCH_<from>_<random>``, ``C2C_<from>_<to>``, or the user of a user event; None for anything else.
+
+    Tencent's webhooks and admin calls on the user-events topic count as user events; one for several users has the first's.
+    """
     try:
         body = msgspec.json.decode(value)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -24,6 +27,12 @@ def _key(body: dict[str, Any]) -> str | None:
     info = body.get("Info")
     if isinstance(info, dict) and isinstance(info.get("To_Account"), str):
         return str(info["To_Account"])
+    if isinstance(body.get("Report_Account"), str):
+        return str(body["Report_Account"])
+    if "Level" in body and "StartTime" in body:
+        users = body.get("To_Account")
+        first = users[0] if isinstance(users, list) and users else users
+        return first if isinstance(first, str) else None
     if "GroupId" in body:
         return f"GROUP_{body['GroupId']}"
     sender, receiver = body.get("From_Account", ""), body.get("To_Account")

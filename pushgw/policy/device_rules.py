@@ -30,9 +30,7 @@ def no_token(case: Case) -> str | None:
     """C1."""
     device = case.device
     if device is None:
-        if not case.facts.user.devices:
-            return f"{case.receiver} has no device."
-        return f"{case.receiver} has no device with a token of its own."
+        return f"{case.receiver} has no device."
     if device.lost:
         return f"The token of {device.device_id} was since reported by another device."
     return None if device.token else f"{device.device_id} reported an empty token."

@@ -87,11 +87,16 @@ def push_flag(case: MessageCase) -> str | None:
 
 
 def group_type(case: MessageCase) -> str | None:
-    """A10. A Meeting's member who set an option has chosen; an unknown type is pushed."""
+    """A10. A Meeting's member who set an option has chosen; an unknown type is pushed.
+
+    Of a Meeting, which is a matter of each receiver, first comes what holds for all of them: A11 and A12.
+    """
     kind = case.message.group_type
     if kind == "AVChatRoom":
         return "An AVChatRoom has no offline push."
     if kind != "Meeting" or case.receiver is None or group_option(case) is not None:
+        return None
+    if expired(case) or empty_content(case):
         return None
     return f"In a Meeting nobody is pushed without a receive option, and {case.receiver} has set none."
 

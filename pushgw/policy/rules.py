@@ -86,15 +86,12 @@ def judge_device(case: Case) -> Verdict:
 
 
 def judge_devices(case: Case) -> list[tuple[Device | None, Verdict]]:
-    """Every device of ``case.receiver`` with its verdict; one NO_TOKEN without a device where none can be used.
+    """Every device of ``case.receiver`` with its verdict; one NO_TOKEN without a device where there is none.
 
     Sets ``case.device``.
     """
     devices = case.facts.user.devices
-    for device in devices:
-        if device.token and not device.lost:
-            break
-    else:
+    if not devices:
         case.device = None
         return [(None, judge_device(case))]
     judged: list[tuple[Device | None, Verdict]] = []

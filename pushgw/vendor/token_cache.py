@@ -16,6 +16,8 @@ from pushgw.vendor.push import Action, Outcome
 NO_AUTH = Auth(value="", expires_at=inf, made_at=0.0)
 """What a TokenCache gives where the vendor wants no authorization."""
 
+NOT_REACHED = "transport"
+"""Outcome code of a token server that gave no answer at all."""
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 60.0
 
@@ -126,7 +128,7 @@ class TokenCache:
                 raise AuthFailed(_temporary("no_request", "the adapter makes no request for a token"))
             auth = self._adapter.read_auth(self._account, await self._send(request), self._clock())
         except TransportError as error:
-            failed = AuthFailed(_temporary("transport", str(error)))
+            failed = AuthFailed(_temporary(NOT_REACHED, str(error)))
             self._failed(failed.outcome)
             raise failed from error
         except AuthFailed as failed:

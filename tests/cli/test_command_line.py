@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sqlite3
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_plus
 
+import msgspec
 import pytest
+import structlog
 from typer.testing import CliRunner, Result
 
 from pushgw.cli import app
-from pushgw.messages.model import C2COption, DevicePut
-from pushgw.sandbox import example_directory
+from pushgw.messages.model import C2COption, DevicePut, UserEvent
+from pushgw.messages.schema import message_schema
+from pushgw.policy.reasons import Reason
+from pushgw.sandbox import example_directory, with_endpoint
 from pushgw.settings import StateSettings
 from pushgw.state import open_store
 
@@ -30,7 +38,7 @@ TOKENS = {
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PUSHGW_CREDENTIALS__DIRECTORY", str(example_directory()))
     url = f"sqlite:///{tmp_path / 'state.db'}"
@@ -53,10 +61,13 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     asyncio.run(fill())
 
-    def call(*arguments: str, stdin: bytes | None = None) -> Result:
-        return CliRunner().invoke(app, list(arguments), input=stdin)
+    def call(*arguments: str, stdin: bytes | None = None, env: dict[str, str] | None = None) -> Result:
+        result = CliRunner().invoke(app, list(arguments), input=stdin, env=env)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        return result
 
-    return call
+    yield call
+    structlog.reset_defaults()
 
 
 def message(**more: Any) -> bytes:
@@ -206,3 +217,195 @@ def test_every_command_has_help_with_an_example(run: Any) -> None:
         result = run(command, "--help")
         assert result.exit_code == 0
         assert "Example" in result.stdout, command
+
+
+def put(device_id: str, business_id: int, **more: Any) -> DevicePut:
+    fields: dict[str, Any] = {"token": "cd" * 32, "platform": "ios", "time_ms": (AT - 400) * 1000, **more}
+    return DevicePut(app=0, user="bob", device_id=device_id, business_id=business_id, **fields)
+
+
+def store_more(home: Path, *events: UserEvent) -> None:
+    async def fill() -> None:
+        store = await open_store(StateSettings(url=f"sqlite:///{home / 'state.db'}"))
+        await store.apply(events)
+        await store.close()
+
+    asyncio.run(fill())
+
+
+ALL_CODES = [reason.code for reason in Reason]
+
+
+def test_explain_has_every_row_of_the_table(run: Any) -> None:
+    """Pushed, held back early, without a receiver or not even readable: the rows A1 to C6 are all there, once, in order."""
+    group = {"GroupId": "g", "Random": 1, "MsgBody": [{"MsgType": "TIMFaceElem", "MsgContent": {}}]}
+    asked = (
+        message(),
+        message(MsgLifeTime=0),
+        message(To_Account="nobody"),
+        message(MsgRandom="x"),
+        json.dumps(group).encode(),
+    )
+    for record in asked:
+        result = run("explain", "-", "--at", str(AT), "--json", stdin=record)
+        [receiver] = json.loads(result.stdout)["receivers"]
+        assert [c["Code"] for c in receiver["Checks"]] == ALL_CODES
+        assert set(receiver) >= {"To_Account", "Verdict", "Code", "Reason", "Checks", "Devices"}
+
+
+def test_explain_shows_each_device(run: Any, tmp_path: Path) -> None:
+    """Every stored device has its verdict, and a request or null; the receiver's checks are those of the device that decides."""
+    store_more(tmp_path, put("strange", 1), put("web", 9001, platform="web", token="ef" * 32))
+    result = run("explain", "-", "--at", str(AT), "--json", stdin=message())
+    [receiver] = json.loads(result.stdout)["receivers"]
+    assert receiver["Verdict"] == "push"
+    assert {d["DeviceID"]: d["Code"] for d in receiver["Devices"]} == {
+        "iphone": None,
+        "strange": "C2",
+        "web": "C3",
+    }
+    assert {d["DeviceID"]: d["Request"] is None for d in receiver["Devices"]} == {
+        "iphone": False,
+        "strange": True,
+        "web": True,
+    }
+    moved = put("hers", 9001, token="ab" * 32)
+    store_more(tmp_path, msgspec.structs.replace(moved, user="eve"))
+    result = run("explain", "-", "--at", str(AT), "--json", stdin=message())
+    assert result.exit_code == 1
+    [receiver] = json.loads(result.stdout)["receivers"]
+    assert {d["DeviceID"]: d["Code"] for d in receiver["Devices"]} == {
+        "iphone": "C1",
+        "strange": "C2",
+        "web": "C3",
+    }
+    assert receiver["Code"] == "C3"
+    assert next(c["Code"] for c in receiver["Checks"] if c["Result"] == "fail") == "C3"
+
+
+def test_explain_shows_what_only_the_renderer_sees(run: Any, tmp_path: Path) -> None:
+    """An Ext that fits into no payload is C6 in the verdict and in the checks."""
+    big = {"Desc": "hi", "Ext": "x" * 5000}
+    result = run("explain", "-", "--at", str(AT), "--json", stdin=message(OfflinePushInfo=big))
+    assert result.exit_code == 1
+    [receiver] = json.loads(result.stdout)["receivers"]
+    assert receiver["Code"] == receiver["Devices"][0]["Code"] == "C6"
+    assert receiver["Checks"][-1]["Result"] == receiver["Devices"][0]["Checks"][-1]["Result"] == "fail"
+
+
+@pytest.mark.parametrize("at", ["nan", "inf", "-1", f"{AT}000", "2026-11-24"])
+def test_explain_refuses_a_time_that_is_none(run: Any, at: str) -> None:
+    """No number, no epoch second or no zone: wrong use, exit 2, nothing on stdout."""
+    result = run("explain", "-", "--at", at, "--json", stdin=message())
+    assert (result.exit_code, result.stdout) == (2, "")
+
+
+def test_names_that_look_like_markup_are_shown(run: Any, tmp_path: Path) -> None:
+    """Brackets in a user's or a device's id are text."""
+    store_more(tmp_path, put("[/r]", 9001))
+    result = run("explain", "-", "--at", str(AT), stdin=message(To_Account=["bob", "[/b]"]))
+    assert "[/r]" in result.stdout
+    assert "[/b]" in result.stdout
+    assert "[/r]" in run("devices", "list", "bob").stdout
+    assert run("devices", "list", "[/b]").exit_code == 1
+
+
+def test_before_the_first_run_nobody_is_known(run: Any, tmp_path: Path) -> None:
+    """Without a store explain answers as for strangers, devices list and send --user say no; a note goes to stderr, and no store is made."""
+    (tmp_path / "state.db").unlink()
+    result = run("explain", "-", "--at", str(AT), "--json", stdin=message())
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["receivers"][0]["Code"] == "B3"
+    assert "nobody is known yet" in result.stderr
+    result = run("devices", "list", "bob", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["Devices"] == []
+    result = run("send", "--credential", "9001", "--user", "bob", "--dry-run", "--json")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "has no device" in result.stderr
+    assert not (tmp_path / "state.db").exists()
+
+
+def test_a_store_that_is_none_is_not_reachable(run: Any, tmp_path: Path) -> None:
+    """A file that is no database: exit 4 with its name, for every command that looks into it."""
+    (tmp_path / "state.db").write_bytes(b"this is no database, whatever it is" * 100)
+    for arguments in (
+        ("explain", "-"),
+        ("devices", "list", "bob"),
+        ("send", "--credential", "9001", "--user", "bob"),
+    ):
+        result = run(*arguments, "--json", stdin=message())
+        assert (result.exit_code, result.stdout) == (4, "")
+        assert "state.db" in result.stderr
+
+
+def test_kafka_settings_that_make_no_client_are_configuration(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A login that is missing is exit 3 with the setting's name, not a broker that is away."""
+    monkeypatch.setenv("PUSHGW_KAFKA__SECURITY_PROTOCOL", "SASL_PLAINTEXT")
+    for arguments in (("run",), ("publish", "-")):
+        result = run(*arguments, stdin=message())
+        assert result.exit_code == 3
+        assert "kafka.sasl_username" in result.stderr
+
+
+def test_logs_never_reach_stdout(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What any part logs while a command runs is on stderr, from warnings up."""
+
+    def noisy(*_: Any) -> Any:
+        structlog.get_logger().info("chatter")
+        structlog.get_logger().warning("trouble")
+        logging.getLogger("library").warning("grumble")
+        return message_schema()
+
+    monkeypatch.setattr(sys.modules["pushgw.cli.schema"], "message_schema", noisy)
+    result = run("schema", "message")
+    json.loads(result.stdout)
+    assert "trouble" in result.stderr
+    assert "grumble" in result.stderr
+    assert "chatter" not in result.stderr
+
+
+@pytest.mark.parametrize("credential", [9001, 9002, 9003, 9004, 9005])
+def test_send_says_when_nobody_answers(run: Any, tmp_path: Path, credential: int) -> None:
+    """A vendor or a token server that is not there: exit 4 with one object that names the address, for each vendor."""
+    ca = (example_directory() / "sandbox-ca.pem").read_bytes()
+    with_endpoint(example_directory(), tmp_path / "certs", "https://127.0.0.1:9", ca)
+    result = run(
+        "send", "--credential", str(credential), "--token", TOKENS[credential], "--json",
+        env={"PUSHGW_CREDENTIALS__DIRECTORY": str(tmp_path / "certs")},
+    )  # fmt: skip
+    answer = json.loads(result.stdout)
+    assert (result.exit_code, answer["Verdict"]) == (4, "failed")
+    assert "127.0.0.1:9" in answer["ErrInfo"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--listen", "8443"),
+        ("--listen", "127.0.0.1:99999"),
+        ("--listen", "127.0.0.1:0", "--fault", "nobody=1:1%"),
+        ("--listen", "127.0.0.1:0", "--certs", "nowhere"),
+        ("--listen", "127.0.0.1:0", "--tls", "nowhere"),
+    ],
+)
+def test_sandbox_refuses_wrong_use(run: Any, arguments: tuple[str, ...]) -> None:
+    """Exit 2 with a sentence, nothing on stdout."""
+    result = run("sandbox", *arguments, "--json")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("pushgw: ")
+
+
+def test_send_asks_for_exactly_the_given_lifetime(run: Any) -> None:
+    """--ttl 60 is 60 seconds in the vendors' own units, not 59 and a bit."""
+    bodies = {}
+    for credential in (9002, 9003, 9004, 9005):
+        arguments = ("--credential", str(credential), "--token", TOKENS[credential], "--ttl", "60")
+        result = run("send", *arguments, "--dry-run", "--json")
+        bodies[credential] = json.loads(result.stdout)["Request"]["body"]
+    assert json.loads(bodies[9002])["message"]["android"]["ttl"] == "60s"
+    assert json.loads(bodies[9003])["message"]["android"]["ttl"] == "60s"
+    assert "time_to_live=60000&" in bodies[9004]
+    assert '"off_line_ttl":60,' in unquote_plus(bodies[9005])

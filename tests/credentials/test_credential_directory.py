@@ -158,3 +158,15 @@ def test_a_missing_directory_stops_the_start(tmp_path: Path) -> None:
     """There is no silent gateway without credentials: the directory must exist."""
     with pytest.raises(NotADirectoryError, match=r"credentials\.directory"):
         load(tmp_path / "none")
+
+
+def test_a_broken_file_still_says_whom_it_reaches(certs: Path) -> None:
+    """With a fault in it, but a known vendor, the platforms are the vendor's: a device of another one is C3, not C4."""
+    (certs / "2.toml").write_text('business_id = 2\nvendor = "pigeon"\n')
+    (certs / "3.toml").write_text('business_id = 3\nvendor = "raven"\n')
+    book = load(certs)
+    for business_id, platforms in ((2, {"android"}), (3, set())):
+        entry = book.find(business_id)
+        assert entry is not None
+        assert entry.problem is not None
+        assert entry.platforms == platforms

@@ -100,6 +100,19 @@ def test_a_meeting_without_receivers_has_no_receiver(make_case: MakeCase) -> Non
     assert judge_receiver(room).reason is Reason.GROUP_TYPE
 
 
+def test_in_a_meeting_the_message_comes_before_its_members(make_case: MakeCase) -> None:
+    """What is over or empty for everybody is told before what one member chose; in an AVChatRoom the table's order holds."""
+    over, empty = {"time": 0}, {"body": (Element("TIMCustomElem"),)}
+    for kind, spoil, reason in (
+        ("Meeting", {}, Reason.GROUP_TYPE),
+        ("Meeting", over, Reason.EXPIRED),
+        ("Meeting", empty, Reason.EMPTY_CONTENT),
+        ("AVChatRoom", over | empty, Reason.GROUP_TYPE),
+    ):
+        case = make_case(message={"group_id": "g", "group_type": kind, **spoil})
+        assert judge_receiver(case).reason is reason
+
+
 def test_what_passes_makes_nothing(make_case: MakeCase) -> None:
     """The verdict for what may be pushed is always the same object."""
     case = make_case()
@@ -170,16 +183,17 @@ def test_a_lost_device_has_no_say_in_the_foreground(make_case: MakeCase, make_de
     assert judge_receiver(make_case(user={"devices": (front, back)})).reason is Reason.FOREGROUND
     lost_front = make_case(user={"devices": (make_device(background=False, lost=True),)})
     assert judge_receiver(lost_front).reason is None
-    assert ids_and_reasons(lost_front) == [(None, Reason.NO_TOKEN)]
+    assert ids_and_reasons(lost_front) == [("iphone", Reason.NO_TOKEN)]
 
 
-def test_without_a_usable_device_there_is_one_verdict(make_case: MakeCase, make_device: MakeDevice) -> None:
-    """Lost and empty tokens only: one C1 for the receiver, not one for each device."""
+def test_each_stored_device_has_a_verdict(make_case: MakeCase, make_device: MakeDevice) -> None:
+    """Lost and empty tokens: C1 for each device, which says whose; without any device one C1 for the receiver."""
     devices = (make_device(device_id="a", lost=True), make_device(device_id="b", token=""))
     case = make_case(user={"devices": devices})
-    assert ids_and_reasons(case) == [(None, Reason.NO_TOKEN)]
-    assert judge_devices(case)[0][1].detail == "bob has no device with a token of its own."
-    assert judge_devices(make_case(user={"devices": ()}))[0][1].detail == "bob has no device."
+    assert ids_and_reasons(case) == [("a", Reason.NO_TOKEN), ("b", Reason.NO_TOKEN)]
+    [(device, verdict)] = judge_devices(make_case(user={"devices": ()}))
+    assert device is None
+    assert verdict.detail == "bob has no device."
 
 
 def test_beside_a_usable_device_each_has_its_own_verdict(
