@@ -1,0 +1,40 @@
+"""What an operator fills in for a Meizu app, in the words of Meizu's push console."""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import Field, SecretStr, field_validator
+
+from pushgw.vendor.adapter import Credential
+
+_APP_ID = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
+
+
+class MeizuCredential(Credential):
+    """AppID and AppSecret. AppKey is for the phone's SDK and in no signature."""
+
+    app_id: str = Field(description="AppID of the app, a number.")
+    app_secret: SecretStr = Field(description="AppSecret of the app (not AppKey).")
+
+    @field_validator("app_id", "app_secret", mode="before")
+    @classmethod
+    def _number_or_text(cls, value: object) -> object:
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @field_validator("app_id")
+    @classmethod
+    def _is_id(cls, app_id: str) -> str:
+        if not _APP_ID.fullmatch(app_id):
+            raise ValueError("is no number, such as 110011; copy the AppID again from Meizu's push console")
+        return app_id
+
+    @field_validator("app_secret")
+    @classmethod
+    def _is_secret(cls, secret: SecretStr) -> SecretStr:
+        value = secret.get_secret_value()
+        if not value or not value.isascii() or any(c <= " " for c in value):
+            raise ValueError(
+                "is empty or holds blanks; copy the AppSecret (AppKey is another one) from Meizu's push console"
+            )
+        return secret

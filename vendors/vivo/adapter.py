@@ -1,0 +1,315 @@
+"""vivo Push: one message for one regId.
+
+vivo takes lists of 2...1,000 regIds only in two calls, of which the first stores the text and the second names the task that
+the first returned. A Push here is one request, so each regId has a ``message/send`` of its own.
+Source: vivo's API page and server SDK 3.3.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, ClassVar
+
+import msgspec
+
+from pushgw.messages.model import AndroidInfo
+from pushgw.vendor.adapter import Account, Adapter, Auth, AuthFailed, Credential, Refused
+from pushgw.vendor.answers import json_object, retry_after, vendor_words
+from pushgw.vendor.http import Headers, Request, Response
+from pushgw.vendor.push import Action, Notification, Outcome, Push, Target
+from pushgw.vendor.texts import cut_utf16
+from vendors.vivo.credential import VivoCredential
+from vendors.vivo.results import ACCEPTED, CATEGORY_FAULTS, lookup
+
+HOST = "https://api-push.vivo.com.cn"
+AUTH_PATH = "/message/auth"
+SEND_PATH = "/message/send"
+
+MAX_TITLE = 40
+MAX_TEXT = 100
+"""UTF-16 units (vivo itself counts characters, which is never stricter)."""
+MAX_SKIP_CONTENT = 1024
+MAX_CUSTOM = 1024
+"""Names and values of ``clientCustomMap`` together."""
+MAX_CALLBACK = 128
+MIN_TTL_S = 60
+MAX_TTL_S = 86_400
+TOKEN_LIFETIME_S = 86_400
+RENEW_EARLY_S = 3600
+"""Late on purpose: vivo counts calls for tokens."""
+AUTH_WAIT_S = 60.0
+"""How long vivo's token server is left alone after it has answered without a token."""
+DEFAULT_TITLE = "a new message"
+
+SYSTEM = 1
+OPERATIONS = 0
+"""``classification``. vivo's own default is 0, which counts against the daily quota and is held back at night."""
+CLASS_OF = {
+    **dict.fromkeys(["IM", "ACCOUNT", "TODO", "DEVICE_REMINDER", "ORDER", "SUBSCRIPTION"], SYSTEM),
+    **dict.fromkeys(["NEWS", "CONTENT", "MARKETING", "SOCIAL"], OPERATIONS),
+}
+"""category -> the only classification that goes with it."""
+DEFAULT_NOTIFY_TYPE = 4
+
+_JSON = ("content-type", "application/json;charset=UTF-8")
+_NO_HINTS = AndroidInfo()
+_encode = msgspec.json.Encoder().encode
+
+
+class VivoAdapter(Adapter):
+    """vivo, iQOO."""
+
+    vendor: ClassVar[str] = "vivo"
+    push_platform: ClassVar[int] = 7
+    platforms: ClassVar[frozenset[str]] = frozenset({"android"})
+    credential_model: ClassVar[type[Credential]] = VivoCredential
+    batch_limit: ClassVar[int] = 1
+    http2: ClassVar[bool] = False
+
+    def auth_request(self, account: Account, now: float) -> Request:
+        """MD5 over AppID, AppKey, time in ms and AppSecret, good for ten minutes."""
+        credential = _credential(account)
+        timestamp = int(now * 1000)
+        secret = credential.app_secret.get_secret_value()
+        fields = {
+            "appId": int(credential.app_id),
+            "appKey": credential.app_key,
+            "timestamp": timestamp,
+            "sign": sign(credential.app_id, credential.app_key, str(timestamp), secret),
+        }
+        url = (account.auth_endpoint or account.endpoint or HOST) + AUTH_PATH
+        return Request(url=url, headers=(_JSON,), body=_encode(fields))
+
+    def read_auth(self, account: Account, response: Response, now: float) -> Auth:
+        """The auth token: 24 hours, used for 23 of them."""
+        answer = json_object(response.body)
+        code, token = _code(answer, response), answer.get("authToken")
+        if code != ACCEPTED or not isinstance(token, str) or not _fits_a_header(token):
+            raise AuthFailed(_auth_outcome(code, response, now))
+        return Auth(value=token, expires_at=now + TOKEN_LIFETIME_S - RENEW_EARLY_S, made_at=now)
+
+    def render(self, push: Push, account: Account, auth: Auth | None) -> Request:
+        """The message to the push's one target; an ext too long for ``clientCustomMap`` is Refused."""
+        return Request(
+            url=(account.endpoint or HOST) + SEND_PATH,
+            shared=_shared_headers(account, auth),
+            body=_encode(_message(push, account)),
+        )
+
+    def interpret(self, push: Push, account: Account, response: Response) -> list[Outcome]:
+        """Decided by ``result``; beside result 0 ``invalidUser`` may still say that the regId is dead."""
+        answer = json_object(response.body)
+        code = _code(answer, response)
+        if code == ACCEPTED:
+            outcome = _taken(push.targets[0], answer)
+        else:
+            outcome = _outcome(push, account, code, answer.get("desc"), retry_after(response, push.now))
+        return [outcome] * len(push.targets)
+
+    def warnings(self, notification: Notification, account: Account) -> tuple[str, ...]:
+        """Hints and settings that contradict each other or that vivo would refuse: they are left out."""
+        lacks = list(_class(notification, account)[2])
+        defaults = account.defaults
+        for name, allowed in (("classification", tuple(_SWITCH)), ("notify_type", _NOTIFY_TYPES)):
+            if name in defaults and defaults[name] not in allowed:
+                lacks.append(
+                    f"{name} in [defaults] is none of {', '.join(allowed)}: it is taken as {allowed[-1]}"
+                )
+        if len(defaults.get("callback", "")) > MAX_CALLBACK:
+            lacks.append(
+                f"callback in [defaults] is left out: vivo allows {MAX_CALLBACK} characters; no receipts come"
+            )
+        action = defaults.get("click_action", "open_app")
+        if action != "open_app" and not defaults.get("click_target"):
+            lacks.append(
+                f"click_action is {action} but click_target is missing: the notification only opens the app"
+            )
+        return tuple(lacks)
+
+    def secrets(self, account: Account, auth: Auth | None) -> tuple[str, ...]:
+        """AppSecret and auth token."""
+        secret = _credential(account).app_secret.get_secret_value()
+        return (secret, auth.value) if auth and auth.value else (secret,)
+
+
+def sign(app_id: str, app_key: str, timestamp: str, app_secret: str) -> str:
+    """vivo's signature: lower-case hex of MD5 over the plain concatenation, without blanks around it."""
+    text = f"{app_id}{app_key}{timestamp}{app_secret}".strip()
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+# --- the request ------------------------------------------------------------------------------------------
+
+
+def _credential(account: Account) -> VivoCredential:
+    credential: VivoCredential = account.credential
+    return credential
+
+
+def _shared_headers(account: Account, auth: Auth | None) -> Headers:
+    token = auth.value if auth else ""
+    held: tuple[str, Headers] | None = account.cache.get("vivo_headers")
+    if held is None or held[0] != token:
+        held = (token, (_JSON, ("authtoken", token)) if token else (_JSON,))
+        account.cache["vivo_headers"] = held
+    return held[1]
+
+
+def _message(push: Push, account: Account) -> dict[str, Any]:
+    note, target = push.notification, push.targets[0]
+    if not note.body.strip():
+        raise Refused("vivo takes no notification without text")
+    classification, category, _ = _class(note, account)
+    fields: dict[str, Any] = {
+        "appId": int(_credential(account).app_id),
+        "regId": target.token,
+        "notifyType": _notify_type(note, account),
+        "title": cut_utf16(note.title if note.title.strip() else DEFAULT_TITLE, MAX_TITLE),
+        "content": cut_utf16(note.body, MAX_TEXT),
+        "timeToLive": min(max(int(note.expires_at - push.now), MIN_TTL_S), MAX_TTL_S),
+        **_click(account),
+        "networkType": -1,
+        "classification": classification,
+    }
+    if category:
+        fields["category"] = category
+    fields["requestId"] = target.vendor_id
+    fields["notifyId"] = note.notify_id
+    fields["pushMode"] = 0
+    fields["foregroundShow"] = False
+    if note.ext:
+        fields["clientCustomMap"] = _custom(note.ext)
+    callback = account.defaults.get("callback", "")
+    if 0 < len(callback) <= MAX_CALLBACK:
+        fields["extra"] = {"callback": callback, "callback.param": target.push_id}
+    return _merged(fields, note.extra) if note.extra else fields
+
+
+def _class(note: Notification, account: Account) -> tuple[int, str, tuple[str, ...]]:
+    """classification, category, and what was left out because vivo refuses a pair that does not belong together.
+
+    The message's own values win over the configured ones, and a category wins over a classification.
+    """
+    hints, defaults = note.android or _NO_HINTS, account.defaults
+    own, category = hints.vivo_classification, hints.vivo_category or defaults.get("category", "")
+    given = own if own is not None else _SWITCH.get(defaults.get("classification", ""))
+    due = CLASS_OF.get(category)
+    if given is None:
+        return SYSTEM if due is None else due, category, ()
+    if due is None or due == given:
+        return given, category, ()
+    if own is not None and not hints.vivo_category:
+        return own, "", (f"category {category} of [defaults] is left out: VIVOClassification is {own}",)
+    return due, category, (f"classification {given} is ignored: category is {category}",)
+
+
+_SWITCH = {"0": OPERATIONS, "1": SYSTEM}
+_NOTIFY_TYPES = ("1", "2", "3", "4")
+
+
+def _notify_type(note: Notification, account: Account) -> int:
+    own = (note.android or _NO_HINTS).vivo_notify_type
+    if own is not None:
+        return own
+    configured = account.defaults.get("notify_type")
+    return int(configured) if configured in _NOTIFY_TYPES else DEFAULT_NOTIFY_TYPE
+
+
+def _click(account: Account) -> dict[str, Any]:
+    action, target = account.defaults.get("click_action"), account.defaults.get("click_target", "")
+    if not target or action not in ("url", "intent"):
+        return {"skipType": 1}
+    if len(target) > MAX_SKIP_CONTENT:
+        raise Refused(
+            f"click_target has {len(target)} characters, vivo allows {MAX_SKIP_CONTENT}: shorten it in [defaults]"
+        )
+    return {"skipType": 2 if action == "url" else 4, "skipContent": target}
+
+
+def _custom(ext: str) -> dict[str, str]:
+    """What the app is handed when the notification is tapped."""
+    if (size := len("ext") + len(ext.encode("utf-16-le")) // 2) > MAX_CUSTOM:
+        raise Refused(
+            f"too large for vivo: ext makes clientCustomMap {size} characters, {MAX_CUSTOM} are allowed"
+        )
+    return {"ext": ext}
+
+
+def _merged(base: dict[str, Any], extra: dict[str, object]) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in extra.items():
+        held = merged.get(name)
+        merged[name] = _merged(held, value) if isinstance(held, dict) and isinstance(value, dict) else value
+    return merged
+
+
+# --- the answer -------------------------------------------------------------------------------------------
+
+
+def _code(answer: dict[str, Any], response: Response) -> str:
+    code = answer.get("result")
+    if isinstance(code, int | str) and not isinstance(code, bool) and str(code):
+        contradictory = str(code) == ACCEPTED and response.status != 200
+        return f"HTTP {response.status}" if contradictory else str(code)
+    return f"HTTP {response.status}"
+
+
+def _fits_a_header(token: str) -> bool:
+    return bool(token) and token.isascii() and token.isprintable()
+
+
+def _auth_outcome(code: str, response: Response, now: float) -> Outcome:
+    """What vivo answers without a token. Calls for tokens are counted, so that the next one waits a minute."""
+    action, words = lookup(code)
+    if action in (Action.UNKNOWN, Action.ACCEPTED):
+        action, words = Action.RETRY, "vivo gave no auth token"
+    if action is Action.AUTH:
+        words = "vivo refused the app: check app_key and app_secret"
+    temporary = action in (Action.RETRY, Action.QUOTA)
+    wait = retry_after(response, now)
+    if temporary and response.status == 200:
+        wait = max(wait or 0.0, AUTH_WAIT_S)
+    return Outcome(
+        action=Action.RETRY if temporary else Action.CONFIG,
+        code=code,
+        reason=words,
+        hint=words,
+        retry_after=wait,
+    )
+
+
+def _taken(target: Target, answer: dict[str, Any]) -> Outcome:
+    """Result 0. What is said of another regId is not believed of this one."""
+    users = _users(answer)
+    mine = [user for user in users if str(user.get("userid", target.token)) == target.token]
+    if not users:
+        return Outcome(action=Action.ACCEPTED, code=ACCEPTED, vendor_id=_text(answer.get("taskId")))
+    if not mine:
+        unclear = "the answer speaks of another regId than the one sent to"
+        return Outcome(action=Action.UNKNOWN, code="other_user", reason=unclear, hint=unclear)
+    code = f"status {_text(mine[0].get('status'))}".strip()
+    action, words = lookup(code)
+    return Outcome(action=action, code=code, reason=words, hint=words)
+
+
+def _users(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    """``invalidUser`` of a single push, ``invalidUsers`` of a list: either is seen in either shape."""
+    found: list[dict[str, Any]] = []
+    for name in ("invalidUser", "invalidUsers"):
+        told = answer.get(name)
+        listed = told if isinstance(told, list) else [told]
+        found += [user for user in listed if isinstance(user, dict) and user]
+    return found
+
+
+def _outcome(push: Push, account: Account, code: str, desc: object, wait: float | None) -> Outcome:
+    action, words = lookup(code)
+    if code in CATEGORY_FAULTS:
+        category = (push.notification.extra or {}).get("category") or _class(push.notification, account)[1]
+        words = f"category {category or '(none)'}: {words}"
+    said = vendor_words(push, desc)
+    return Outcome(action=action, code=code, reason=said or words, hint=words, retry_after=wait)
+
+
+def _text(value: object) -> str:
+    return str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
