@@ -125,7 +125,7 @@ def _delete(user: User, event: DeviceDelete) -> User:
     known = device_of(user, event.device_id)
     if known is not None and event.time_ms < known.put_ms:
         return user
-    return _without(user, lambda d: d.device_id != event.device_id, gone=(event.device_id, event.time_ms))
+    return _without(user, event.time_ms, lambda d: d.device_id != event.device_id, gone=event.device_id)
 
 
 def _ground(user: User, event: DeviceGround) -> User:
@@ -144,9 +144,14 @@ def _early(user: User, event: DeviceGround) -> User:
     for device_id, ground_ms, _ in user.early:
         if device_id == event.device_id and event.time_ms < ground_ms:
             return user
-    others = [e for e in user.early if e[0] != event.device_id]
-    newest = sorted([(event.device_id, event.time_ms, event.background), *others], key=lambda e: -e[1])
-    return replace(user, early=tuple(newest[:MAX_EARLY]), online_ms=max(user.online_ms, event.time_ms))
+    early = _with_early(user, event.device_id, event.time_ms, event.background)
+    return replace(early, online_ms=max(user.online_ms, event.time_ms))
+
+
+def _with_early(user: User, device_id: str, time_ms: int, background: bool) -> User:
+    others = [e for e in user.early if e[0] != device_id]
+    newest = sorted([(device_id, time_ms, background), *others], key=lambda e: -e[1])
+    return replace(user, early=tuple(newest[:MAX_EARLY]))
 
 
 def _login(user: User, time_ms: int) -> User:
@@ -165,15 +170,15 @@ def _logout(user: User, event: UserLogout) -> User:
         known = device_of(user, event.device_id)
         if known is not None and time_ms < known.put_ms:
             return user
-        left = _without(user, lambda d: d.device_id != event.device_id, gone=(event.device_id, time_ms))
+        left = _without(user, time_ms, lambda d: d.device_id != event.device_id, gone=event.device_id)
         return left if left.devices else _offline(left, time_ms)
     if event.platforms:
-        left = _without(user, lambda d: d.put_ms > time_ms or d.platform not in event.platforms)
+        left = _without(user, time_ms, lambda d: d.put_ms > time_ms or d.platform not in event.platforms)
         for platform in event.platforms:
             left = _kick(left, platform, time_ms)
         replayed = time_ms == user.logout_ms
         return _offline(left, time_ms) if not left.devices and (user.devices or replayed) else left
-    left = _kick(_without(user, lambda d: d.put_ms > time_ms), ACCOUNT, time_ms)
+    left = _kick(_without(user, time_ms, lambda d: d.put_ms > time_ms), ACCOUNT, time_ms)
     return _offline(left, time_ms)
 
 
@@ -184,13 +189,17 @@ def _offline(user: User, time_ms: int) -> User:
     return replace(user, login=Login.OUT, logout_ms=time_ms)
 
 
-def _without(user: User, keep: Callable[[Device], bool], gone: tuple[str, int] | None = None) -> User:
+def _without(user: User, time_ms: int, keep: Callable[[Device], bool], gone: str | None = None) -> User:
+    """Without the devices that are not kept. A ground newer than their going waits for a Put that may come late."""
+    for device in user.devices:
+        if not keep(device) and device.ground_ms > time_ms:
+            user = _with_early(user, device.device_id, device.ground_ms, device.background)
     devices = tuple([d for d in user.devices if keep(d)])
     if gone is None:
         return replace(user, devices=devices)
-    newest = max(gone[1], dict(user.gone).get(gone[0], 0))
-    others = [g for g in user.gone if g[0] != gone[0]]
-    marks = sorted([(gone[0], newest), *others], key=lambda g: -g[1])
+    newest = max(time_ms, dict(user.gone).get(gone, 0))
+    others = [g for g in user.gone if g[0] != gone]
+    marks = sorted([(gone, newest), *others], key=lambda g: -g[1])
     return replace(user, devices=devices, gone=tuple(marks[:MAX_GONE]))
 
 

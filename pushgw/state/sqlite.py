@@ -15,11 +15,15 @@ from typing import TypeVar
 
 from pushgw.messages.model import UserEvent
 from pushgw.policy.facts import User
-from pushgw.state import sqlite_admit, sqlite_users
+from pushgw.state import sqlite_users
 from pushgw.state.lock import DatabaseLock
 from pushgw.state.protocol import Admission, Admit, DeadToken, Settlement, StateUnavailable
+from pushgw.state.sqlite_admit import admit
+from pushgw.state.sqlite_claims import drop_expired
+from pushgw.state.sqlite_memory import Memory
 from pushgw.state.sqlite_rows import option_name, option_prefix, stored, user_key, write_rows
 from pushgw.state.sqlite_schema import EXPIRING, cause_of, connect, path_of
+from pushgw.state.sqlite_settle import settle
 
 TOMBSTONE_TTL_S = 604_800
 EXPIRE_CHUNK = 5_000
@@ -40,6 +44,7 @@ class SqliteStore:
         self._done_ttl = done_ttl
         self._lock = DatabaseLock(path)
         self._database: sqlite3.Connection | None = None
+        self._memory = Memory()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="state")
 
     @classmethod
@@ -61,38 +66,38 @@ class SqliteStore:
     async def apply(self, events: Sequence[UserEvent]) -> None:
         """Apply user events in order; stale ones change nothing."""
         if events:
-            await self._write(lambda db: sqlite_users.apply(db, events))
+            await self._write(lambda db: sqlite_users.apply(db, self._memory, events))
 
     async def bury(self, tombstones: Sequence[str], now: float) -> None:
         """Write recall tombstones, kept seven days."""
-        rows = [(stored(key), int(now) + TOMBSTONE_TTL_S) for key in tombstones]
-        if rows:
-            await self._write(lambda db: write_rows(db, _TOMBSTONE, rows))
+        if tombstones:
+            expires = int(now) + TOMBSTONE_TTL_S
+            await self._write(lambda db: self._bury(db, tombstones, expires))
 
     async def admit(self, batch: Sequence[Admit], now: float) -> list[Admission]:
         """Claim, and answer everything that the rules will ask."""
         if not batch:
             return []
         expires = int(now) + self._claim_ttl
-        return await self._write(lambda db: sqlite_admit.admit(db, batch, now, expires=expires))
+        return await self._write(lambda db: admit(db, self._memory, batch, int(now), expires=expires))
 
     async def peek(self, batch: Sequence[Admit], now: float) -> list[Admission]:
         """The same answers; nothing is claimed."""
         if not batch:
             return []
-        return await self._read(lambda db: sqlite_admit.admit(db, batch, now, expires=None))
+        return await self._read(lambda db: admit(db, Memory(), batch, int(now), expires=None))
 
     async def settle(self, batch: Sequence[Settlement], now: float) -> None:
         """Done marks and badges."""
         if batch:
             expires = int(now) + self._done_ttl
-            await self._write(lambda db: sqlite_users.settle(db, batch, expires))
+            await self._write(lambda db: settle(db, self._memory, batch, expires))
 
     async def mark_dead(self, tokens: Sequence[DeadToken]) -> list[str]:
         """Mark tokens dead under the guard of `tokens.judge_dead`; an action per token."""
         if not tokens:
             return []
-        return await self._write(lambda db: sqlite_users.mark_all_dead(db, tokens))
+        return await self._write(lambda db: sqlite_users.mark_all_dead(db, self._memory, tokens))
 
     async def user(self, app: int, user: str) -> User | None:
         """What is stored of one user."""
@@ -106,7 +111,10 @@ class SqliteStore:
 
     async def expire(self, now: float) -> int:
         """Delete what has expired, in short transactions between which others get their turn; how many rows went."""
-        gone = 0
+        gone, more = 0, True
+        while more:
+            claims, more = await self._write(lambda db: drop_expired(db, int(now), EXPIRE_CHUNK))
+            gone += claims
         for table, key in EXPIRING:
             while deleted := await self._delete_expired(_EXPIRE.format(table=table, key=key), int(now)):
                 gone += deleted
@@ -121,13 +129,17 @@ class SqliteStore:
     async def _delete_expired(self, statement: str, now: int) -> int:
         return await self._write(lambda db: db.execute(statement, (now, EXPIRE_CHUNK)).rowcount)
 
+    def _bury(self, database: sqlite3.Connection, tombstones: Sequence[str], expires: int) -> None:
+        self._memory.buried_until = max(self._memory.buried_until, expires)
+        write_rows(database, _TOMBSTONE, [(stored(key), expires) for key in tombstones])
+
     # --- the thread --------------------------------------------------------------------------------------
 
     async def _write(self, work: Work[T]) -> T:
-        return await self._in_thread(lambda: self._transaction(work))
+        return await self._in_thread(lambda: self._transaction(work, "BEGIN IMMEDIATE"))
 
     async def _read(self, work: Work[T]) -> T:
-        return await self._in_thread(lambda: work(self._connection()))
+        return await self._in_thread(lambda: self._transaction(work, "BEGIN"))
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         try:
@@ -149,15 +161,16 @@ class SqliteStore:
                 "written to"
             ) from error
 
-    def _transaction(self, work: Work[T]) -> T:
+    def _transaction(self, work: Work[T], begin: str) -> T:
         database = self._connection()
-        database.execute("BEGIN IMMEDIATE")
+        database.execute(begin)
         try:
             answer = work(database)
             database.execute("COMMIT")
         except BaseException:
             if database.in_transaction:
                 database.execute("ROLLBACK")
+            self._memory.forget_all()
             raise
         return answer
 
@@ -171,6 +184,8 @@ class SqliteStore:
             self._lock.take()
         try:
             self._database = connect(self._path, read_only=read_only)
+            if not read_only:
+                self._memory.load(self._database)
         except BaseException:
             self._lock.release()
             raise

@@ -1,158 +1,158 @@
-"""`admit` and `peek` on SQLite: one SELECT for all that a batch asks, claims decided in record order, one INSERT."""
+"""`admit` and `peek` on SQLite: one SELECT for what is not in memory, then the claims, then the answers in order."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import msgspec
 
 from pushgw.policy.facts import NO_OPTIONS, NOBODY, Options, ReceiverFacts, User
 from pushgw.state.protocol import Admission, Admit
+from pushgw.state.sqlite_claims import claim
+from pushgw.state.sqlite_memory import Memory
 from pushgw.state.sqlite_rows import (
     USERS_BY_KEY,
     c2c_option_key,
     decode_users,
     group_option_key,
     json_list,
-    stored,
-    write_rows,
+    option_prefix_of,
+    user_key,
 )
+from pushgw.state.sqlite_settle import MARK, settled_sources
 
 _ASK = f"""
 SELECT
- (SELECT json_group_array(json_array(j.key, c.owner, c.at))
-  FROM json_each(?1) j CROSS JOIN claims c ON c.key = j.value WHERE c.expires > ?6),
- (SELECT json_group_array(j.key)
-  FROM json_each(?2) j CROSS JOIN tombstones t ON t.key = j.value WHERE t.expires > ?6),
  (SELECT json_group_array(json_array(d.source, d.user, d.device))
-  FROM json_each(?3) j CROSS JOIN done d ON d.source = j.value WHERE d.expires > ?6),
+  FROM json_each(?2) j CROSS JOIN done d ON d.source = j.value WHERE d.expires > ?7),
+ (SELECT json_group_array(j.key)
+  FROM json_each(?3) j CROSS JOIN tombstones t ON t.key = j.value WHERE t.expires > ?7),
  (SELECT json_group_array(json_array(j.key, o.option))
   FROM json_each(?5) j CROSS JOIN options o ON o.key = j.value),
+ (SELECT json_group_array(j.key) FROM json_each(?6) j
+  WHERE EXISTS (SELECT 1 FROM options o WHERE o.key >= j.value || ' ' AND o.key < j.value || '!')),
  *
-FROM {USERS_BY_KEY.format(keys="?4")}
+FROM
+ (SELECT group_concat(j.key), group_concat('[' || s.marks || ']')
+  FROM json_each(?1) j CROSS JOIN settled s ON s.span = j.value WHERE s.expires > ?7),
+ {USERS_BY_KEY.format(keys="?4")}
 """  # noqa: S608  constant text
 
-_CLAIM = "INSERT OR REPLACE INTO claims (key, owner, at, expires)"
-_EVENT = "\x01"
-"""Before an EventId's key: events and dedup marks share a table, not names."""
-_NOTHING: Collection[str] = frozenset()
-_NOBODY_DONE: Mapping[str, Collection[str]] = {}
+_NO_DONE: Mapping[str, Collection[str]] = {}
+_NO_MARKS: frozenset[str] = frozenset()
+_NO_OWNER: list[str | None] = [None]
 
-_claim_hits = msgspec.json.Decoder(list[tuple[int, str, int]]).decode
-_tombstone_hits = msgspec.json.Decoder(list[int]).decode
+_indices = msgspec.json.Decoder(list[int]).decode
 _done_hits = msgspec.json.Decoder(list[tuple[str, str, str]]).decode
 _option_hits = msgspec.json.Decoder(list[tuple[int, int]]).decode
 
 
 def admit(
-    database: sqlite3.Connection, batch: Sequence[Admit], now: float, *, expires: int | None
+    database: sqlite3.Connection, memory: Memory, batch: Sequence[Admit], now: int, *, expires: int | None
 ) -> list[Admission]:
     """Answers in order. ``expires`` (epoch s) is the end of new claims; None claims nothing."""
-    found = _Found(database, batch, int(now))
-    answers = [found.answer(one) for one in batch]
-    if found.new and expires is not None:
-        rows = [(stored(key), owner, at, expires) for key, (owner, at) in found.new.items()]
-        rows.sort()  # neighbours in the tree come one after the other
-        write_rows(database, _CLAIM, rows)
+    found = _Found(database, memory, batch, now)
+    settled = found.settled
+    claiming = [one for one in batch if one.source not in settled] if settled else batch
+    verdicts = claim(database, claiming, now, expires=expires)
+    if verdicts is None and found.plain:
+        return [
+            Admission(settled=False, redelivered_of=None, receivers=(ReceiverFacts(user=user),))
+            for user in found.users
+        ]
+    judged = iter(verdicts or ())
+    users = iter(found.users)
+    answers = []
+    for one in batch:
+        redelivered_of, owners = None, _NO_OWNER
+        if verdicts is not None and one.source not in settled:
+            redelivered_of, owners = next(judged)
+        answers.append(
+            Admission(
+                settled=one.source in settled,
+                redelivered_of=redelivered_of,
+                receivers=found.receivers(one, users, owners or _NO_OWNER),
+            )
+        )
     return answers
 
 
 class _Found:
-    """What the file holds about a batch; answers its records one after the other."""
+    """What memory and file hold about a batch."""
 
-    new: dict[str, tuple[str, int]]
-    """Claims that the answers made, key -> (owner, time of the first accept)."""
+    users: list[User]
+    """One for each receiver of each record."""
+    settled: set[str]
+    """Sources of the batch's records that are settled."""
+    plain: bool
+    """Each record has one receiver, and of none is more known than the user."""
 
-    def __init__(self, database: sqlite3.Connection, batch: Sequence[Admit], now: int) -> None:
-        claims: list[str] = []
-        tombstones: list[str] = []
-        users: list[str] = []
-        options: list[str] = []
-        for one in batch:
-            if one.event_key is not None:
-                claims.append(_EVENT + one.event_key)
-            for claim in one.claims:
-                claims.append(claim.key)
-            tombstones += one.tombstones
-            app = one.app
-            for user in one.receivers:
-                users.append(f"{app} {user}")  # user_key and c2c_option_key, written out: the hottest lines
-                if one.group_id is None:
-                    options.append(f"{app} {len(user)} {user} c{one.peer}")
-            if one.group_id is not None:
-                options += _group_option_keys(one, one.group_id)
-        distinct = list(dict.fromkeys(users))
+    def __init__(
+        self, database: sqlite3.Connection, memory: Memory, batch: Sequence[Admit], now: int
+    ) -> None:
+        keys = [f"{one.app} {user}" for one in batch for user in one.receivers]  # user_key, for speed
+        missing = memory.missing(keys)
+        options = _option_keys(batch, memory.optioned, set(missing)) if missing or memory.optioned else []
+        spans = list({one.source[:-MARK] for one in batch})
+        tombstones = [key for one in batch for key in one.tombstones] if now < memory.buried_until else []
         row = database.execute(
             _ASK,
             (
-                json_list(claims),
+                json_list(spans),
+                json_list([one.source for one in batch] if now < memory.parted_until else []),
                 json_list(tombstones),
-                json_list([one.source for one in batch]),
-                json_list(distinct),
+                json_list(missing),
                 json_list(options),
+                json_list([option_prefix_of(key)[:-1] for key in missing]),
                 now,
             ),
         ).fetchone()
-        self._now = now
-        self._claims = {claims[index]: (owner, at) for index, owner, at in _claim_hits(row[0])}
-        self._buried = {tombstones[index] for index in _tombstone_hits(row[1])}
+        if missing:
+            optioned = [missing[index] for index in _indices(row[3])]
+            memory.learn(missing, decode_users(missing, row[6:]), optioned)
+        self.users = list(map(memory.users.__getitem__, keys))
+        self.settled = settled_sources(batch, spans, row[4], row[5])
         self._done: dict[str, dict[str, set[str]]] = {}
-        for source, name, device in _done_hits(row[2]):
+        for source, name, device in _done_hits(row[0]):
             self._done.setdefault(source, {}).setdefault(name, set()).add(device)
-        known = decode_users(distinct, row[4:])
-        self._users = iter([known.get(key, NOBODY) for key in users])
-        self._options = {options[index]: option for index, option in _option_hits(row[3])}
-        self._plain = not (self._buried or self._done or self._options)
-        self.new = {}
+        self._buried = {tombstones[index] for index in _indices(row[1])}
+        self._options = {options[index]: option for index, option in _option_hits(row[2])}
+        others = [one for one in batch if len(one.receivers) != 1]
+        self.plain = not (others or self.settled or self._done or self._buried or self._options)
 
-    def answer(self, one: Admit) -> Admission:
-        """The answer to the next record; what it claims counts for the records after it."""
-        source, receivers = one.source, one.receivers
-        done = self._done.get(source, _NOBODY_DONE)
-        settled = "" in done.get("", _NOTHING)
-        redelivered_of = None
-        owners: list[str | None] = [None]
-        if not settled:
-            if one.event_key is not None:
-                redelivered_of = self._claim(_EVENT + one.event_key, self._now, None, source)
-            if redelivered_of is None and one.claims:
-                owners = [self._claim(claim.key, claim.at, claim.window, source) for claim in one.claims]
-        if self._plain and len(receivers) == 1:
-            facts = [ReceiverFacts(user=next(self._users), claimed_by=owners[0])]
-        else:
-            names = receivers or ("",)
-            users = self._users if receivers else iter([NOBODY])
-            if len(owners) == 1:
-                owners *= len(names)
-            facts = [
-                self._facts(one, index, name, next(users), owners[index], done.get(name, _NOTHING))
-                for index, name in enumerate(names)
+    def receivers(
+        self, one: Admit, users: Iterator[User], owners: Sequence[str | None]
+    ) -> tuple[ReceiverFacts, ...]:
+        """The facts of a record's receivers, whose users are next."""
+        done = self._done.get(one.source, _NO_DONE)
+        if not one.receivers:
+            return (self._facts(one, 0, "", NOBODY, owners[0], done),)
+        if len(owners) == 1:
+            owners = [owners[0]] * len(one.receivers)
+        return tuple(
+            [
+                self._facts(one, index, name, next(users), owners[index], done)
+                for index, name in enumerate(one.receivers)
             ]
-        return Admission(settled=settled, redelivered_of=redelivered_of, receivers=tuple(facts))
+        )
 
     def _facts(
-        self, one: Admit, index: int, name: str, user: User, owner: str | None, done: Collection[str]
+        self,
+        one: Admit,
+        index: int,
+        name: str,
+        user: User,
+        owner: str | None,
+        done: Mapping[str, Collection[str]],
     ) -> ReceiverFacts:
         return ReceiverFacts(
             user=user,
             options=self._options_of(one, name) if self._options else NO_OPTIONS,
             claimed_by=owner,
-            recalled=self._is_recalled(one, index),
-            done=frozenset(done),
+            recalled=bool(self._buried) and self._is_recalled(one, index),
+            done=frozenset(done.get(name, _NO_MARKS)) if done else _NO_MARKS,
         )
-
-    def _claim(self, key: str, at: int, window: int | None, source: str) -> str | None:
-        """None when the key is this source's, from before or from now on; else its owner."""
-        held = self._claims.get(key)
-        if held is not None:
-            owner, first = held
-            if owner == source:
-                return None
-            if window is None or abs(at - first) < window:
-                return owner
-        self._claims[key] = self.new[key] = (source, at)
-        return None
 
     def _is_recalled(self, one: Admit, index: int) -> bool:
         keys = one.tombstones
@@ -168,8 +168,19 @@ class _Found:
         return Options(group=group, topic=get(group_option_key(one.app, user, one.group_id, one.topic_id)))
 
 
-def _group_option_keys(one: Admit, group_id: str) -> list[str]:
-    keys = [group_option_key(one.app, user, group_id, None) for user in one.receivers]
-    if one.topic_id is not None:
-        keys += [group_option_key(one.app, user, group_id, one.topic_id) for user in one.receivers]
+def _option_keys(batch: Sequence[Admit], optioned: Collection[str], missing: Collection[str]) -> list[str]:
+    """Keys of the options that matter to the batch, of those users who have any, or of whom it is not known."""
+    keys = []
+    for one in batch:
+        app, group_id, topic_id = one.app, one.group_id, one.topic_id
+        for user in one.receivers:
+            key = user_key(app, user)
+            if key not in optioned and key not in missing:
+                continue
+            if group_id is None:
+                keys.append(c2c_option_key(app, user, one.peer or ""))
+                continue
+            keys.append(group_option_key(app, user, group_id, None))
+            if topic_id is not None:
+                keys.append(group_option_key(app, user, group_id, topic_id))
     return keys

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -23,6 +23,12 @@ def user_key(app: int, user: str) -> str:
 def option_prefix(app: int, user: str) -> str:
     """What all keys in ``options`` of one user begin with. The length keeps two users' keys apart."""
     return f"{app} {len(user)} {user} "
+
+
+def option_prefix_of(key: str) -> str:
+    """The same of the user with this `user_key`."""
+    app, _, user = key.partition(" ")
+    return option_prefix(int(app), user)
 
 
 def c2c_option_key(app: int, user: str, peer: str) -> str:
@@ -60,6 +66,14 @@ def json_list(keys: Sequence[str]) -> str:
     text = _encode(keys)
     if b"\\u0000" in text or b"\\u001a" in text:
         text = _encode([stored(key) for key in keys])
+    return text.decode()
+
+
+def json_object(values: Mapping[str, str] | Mapping[str, int]) -> str:
+    """Keys with their values as a parameter for ``json_each``."""
+    text = _encode(values)
+    if b"\\u0000" in text or b"\\u001a" in text:
+        text = _encode({stored(key): value for key, value in values.items()})
     return text.decode()
 
 

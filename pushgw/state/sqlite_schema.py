@@ -2,7 +2,8 @@
 
 Users are one JSON document each, so that a whole batch comes back as one text in one step of the statement: the
 sqlite3 module gives up the interpreter lock for every step, and with a busy event loop each costs up to 5 ms of waiting.
-Rows are small and without rowid; ``expires`` has an index, so that expiry finds its rows without a scan.
+Rows are small and without rowid; ``expires`` has an index, so that expiry finds its rows without a scan. Keys are texts,
+no digests: those of messages of one time stand side by side, and a batch changes few pages.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from urllib.parse import quote
 
 from pushgw.state.protocol import StateMissing, StateUnavailable
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_MS = 5_000
 
 _SCHEMA = """
@@ -26,9 +27,10 @@ CREATE TABLE tokens (
 ) WITHOUT ROWID;
 CREATE INDEX tokens_expires ON tokens (expires) WHERE expires IS NOT NULL;
 CREATE TABLE claims (
-  key TEXT PRIMARY KEY, owner TEXT NOT NULL, at INTEGER NOT NULL, expires INTEGER NOT NULL
+  key TEXT PRIMARY KEY, owner TEXT NOT NULL, at INTEGER, batch INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX claims_expires ON claims (expires);
+CREATE TABLE claim_batches (id INTEGER PRIMARY KEY, expires INTEGER NOT NULL, keys TEXT NOT NULL);
+CREATE INDEX claim_batches_expires ON claim_batches (expires);
 CREATE TABLE tombstones (key TEXT PRIMARY KEY, expires INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX tombstones_expires ON tombstones (expires);
 CREATE TABLE done (
@@ -36,10 +38,19 @@ CREATE TABLE done (
   PRIMARY KEY (source, user, device)
 ) WITHOUT ROWID;
 CREATE INDEX done_expires ON done (expires);
+CREATE TABLE settled (
+  span TEXT NOT NULL, expires INTEGER NOT NULL, marks TEXT NOT NULL, PRIMARY KEY (span, expires)
+) WITHOUT ROWID;
+CREATE INDEX settled_expires ON settled (expires);
 """
 
-EXPIRING = (("claims", "key"), ("tombstones", "key"), ("done", "source, user, device"), ("tokens", "key"))
-"""Tables with an ``expires`` (epoch s), and their keys."""
+EXPIRING = (
+    ("tombstones", "key"),
+    ("settled", "span, expires"),
+    ("done", "source, user, device"),
+    ("tokens", "key"),
+)
+"""Tables with an ``expires`` (epoch s) in each row, and their keys."""
 
 
 def path_of(url: str) -> Path:
@@ -99,6 +110,10 @@ def _prepare(database: sqlite3.Connection, path: Path, *, read_only: bool) -> No
     version = database.execute("PRAGMA user_version").fetchone()[0]
     if version > SCHEMA_VERSION:
         raise StateUnavailable(f"{path} was written by a newer pushgw (schema {version}); update this one")
+    if 0 < version < SCHEMA_VERSION:
+        raise StateUnavailable(
+            f"{path} was written by an older pushgw (schema {version}); move it away and start anew"
+        )
     if version == 0 and database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         raise StateUnavailable(f"{path} is another program's database; correct state.url")
     if read_only:

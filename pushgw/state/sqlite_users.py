@@ -1,4 +1,4 @@
-"""User events, dead tokens and settlements on SQLite. Each function runs inside its caller's transaction."""
+"""User events and dead tokens on SQLite. Each function runs inside its caller's transaction."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from pushgw.messages.model import C2COption, DevicePut, GroupOption, UserEvent
 from pushgw.policy.facts import NOBODY, User
 from pushgw.state.events import apply_event, device_of
-from pushgw.state.protocol import DeadToken, Settlement
+from pushgw.state.protocol import DeadToken
+from pushgw.state.sqlite_memory import Memory
 from pushgw.state.sqlite_rows import (
     USERS_BY_KEY,
     c2c_option_key,
@@ -33,9 +34,7 @@ _NEWER_OPTION = (
     "WHERE excluded.set_ms >= options.set_ms"
 )
 _OWNER = "INSERT OR REPLACE INTO tokens (key, user, device_id, put_ms, expires)"
-_DONE = "INSERT OR REPLACE INTO done (source, user, device, expires)"
 _BADGE = "INSERT INTO badges (key, badge)"
-_PLUS = "ON CONFLICT (key) DO UPDATE SET badge = badge + excluded.badge"
 _TO = "ON CONFLICT (key) DO UPDATE SET badge = excluded.badge"
 
 
@@ -45,16 +44,17 @@ def read_users(database: sqlite3.Connection, keys: Iterable[str]) -> dict[str, U
     return decode_users(distinct, database.execute(_READ, (json_list(distinct),)).fetchone())
 
 
-def apply(database: sqlite3.Connection, events: Sequence[UserEvent]) -> None:
+def apply(database: sqlite3.Connection, memory: Memory, events: Sequence[UserEvent]) -> None:
     """Apply the events in order."""
+    memory.forget([user_key(event.app, event.user) for event in events])
     options = [_option_row(event) for event in events if isinstance(event, C2COption | GroupOption)]
     write_rows(database, _OPTION, options, _NEWER_OPTION)
     others = [event for event in events if not isinstance(event, C2COption | GroupOption)]
     if others:
-        _Changes(database, others).apply()
+        memory.forget(_Changes(database, others).apply())
 
 
-def mark_all_dead(database: sqlite3.Connection, tokens: Sequence[DeadToken]) -> list[str]:
+def mark_all_dead(database: sqlite3.Connection, memory: Memory, tokens: Sequence[DeadToken]) -> list[str]:
     """Mark dead tokens under the guard; an action each."""
     users = read_users(database, [user_key(t.app, t.user) for t in tokens])
     changed: dict[str, User] = {}
@@ -65,32 +65,9 @@ def mark_all_dead(database: sqlite3.Connection, tokens: Sequence[DeadToken]) -> 
         if user is not users.get(key, NOBODY):
             users[key] = changed[key] = user
         actions.append(action)
+    memory.forget(changed)
     write_rows(database, _WRITE, [user_row(key, user) for key, user in changed.items()])
     return actions
-
-
-def settle(database: sqlite3.Connection, batch: Sequence[Settlement], expires: int) -> None:
-    """Done marks until ``expires`` (epoch s), and badges."""
-    done: list[tuple[str, str, str, int]] = []
-    plus: dict[str, int] = {}
-    to: dict[str, int] = {}
-    for one in batch:
-        if one.complete:
-            done.append((one.source, "", "", expires))
-        else:
-            done += [(one.source, user, device, expires) for user, device in one.done]
-        for r in one.raises:
-            key = user_key(r.app, r.user)
-            if r.to is not None:
-                to[key] = r.to
-                plus.pop(key, None)
-            elif key in to:
-                to[key] += 1
-            else:
-                plus[key] = plus.get(key, 0) + 1
-    write_rows(database, _DONE, done)
-    write_rows(database, _BADGE, [(stored(key), number) for key, number in plus.items()], _PLUS)
-    write_rows(database, _BADGE, [(stored(key), number) for key, number in to.items()], _TO)
 
 
 def _option_row(event: C2COption | GroupOption) -> tuple[str, int, int]:
@@ -113,8 +90,8 @@ class _Changes:
         self._owners: dict[str, Owner | None] = {}
         self._new_owners: dict[str, tuple[Owner, int | None]] = {}
 
-    def apply(self) -> None:
-        """All events, then the rows."""
+    def apply(self) -> Iterable[str]:
+        """All events, then the rows; keys of the users that changed, of whom some may be in no event."""
         for event in self._events:
             self._one(event)
         write_rows(self._database, _WRITE, [user_row(key, user) for key, user in self._changed.items()])
@@ -124,6 +101,7 @@ class _Changes:
             for key, (owner, expires) in self._new_owners.items()
         ]
         write_rows(self._database, _OWNER, owners)
+        return self._changed
 
     def _one(self, event: UserEvent) -> None:
         key = user_key(event.app, event.user)

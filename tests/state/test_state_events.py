@@ -305,6 +305,16 @@ def test_disconnect_puts_all_in_the_background() -> None:
     assert after(logout(100), disconnect(200)).login is Login.OUT
 
 
+def test_a_ground_outlives_a_late_delete() -> None:
+    """A delete or logout that comes late takes the device, not the newer news that its app is in the foreground."""
+    news = [put(100), ground(130, False)]
+    for leaving in (delete(110), logout(110, "d1"), logout(110, None, ("ios",)), logout(110)):
+        [device] = after(*news, leaving, put(120)).devices
+        assert (device.background, device.ground_ms) == (False, 130)
+        [device] = after(*news, leaving, put(140)).devices
+        assert (device.background, device.ground_ms) == (True, 0)
+
+
 def test_options_are_not_the_users() -> None:
     """Options for peers and groups are kept elsewhere and change nothing here."""
     user = after(put(100))

@@ -15,12 +15,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from pushgw.messages.model import C2COption, DevicePut, UserLogout
 from pushgw.settings import StateSettings
 from pushgw.state import open_store
 from pushgw.state.protocol import Admit, Claim, Settlement, StateMissing, StateUnavailable
 from pushgw.state.sqlite import EXPIRE_CHUNK, SqliteStore
+from pushgw.state.sqlite_claims import drop_expired
 from pushgw.state.sqlite_schema import SCHEMA_VERSION
 
 NOW = 1_795_500_000.0
@@ -70,17 +72,69 @@ def rows(path: Path, table: str) -> int:
 
 async def test_expire_deletes_rows_from_the_file(store: SqliteStore, path: Path) -> None:
     """Expired claims, tombstones, done marks and given-up tokens are gone from the file, in however many chunks."""
-    count = EXPIRE_CHUNK + 10
-    await store.admit([ask(f"im/0/{n}", f"k{n}") for n in range(count)], NOW)
-    await store.settle([Settlement(source=f"im/0/{n}", complete=True) for n in range(30)], NOW)
+    count = 6012
+    for start in range(0, count, 1002):
+        await store.admit([ask(f"im/0/{n}", f"k{n}") for n in range(start, start + 1002)], NOW)
+    await store.settle([Settlement(source=f"im/0/{n}", complete=True) for n in range(2000, 2999)], NOW)
+    await store.settle([Settlement(source="im/0/7", complete=False, done=(("bob", "d1"),))], NOW)
     await store.bury([f"m{n}" for n in range(20)], NOW)
     ms = int(NOW * 1000)
     await store.apply([put("bob", ms), UserLogout(app=0, user="bob", time_ms=ms)])
-    assert [rows(path, t) for t in ("claims", "done", "tombstones", "tokens")] == [count, 30, 20, 1]
-    assert await store.expire(NOW + TTL) == count + 30
-    assert [rows(path, t) for t in ("claims", "done", "tombstones", "tokens")] == [0, 0, 20, 1]
+    assert count > EXPIRE_CHUNK
+    tables = ("claims", "claim_batches", "settled", "done", "tombstones", "tokens")
+    assert [rows(path, t) for t in tables] == [count, 6, 1, 1, 20, 1]
+    assert await store.expire(NOW + TTL - 1) == 0
+    assert await store.expire(NOW + TTL) == count + 2
+    assert [rows(path, t) for t in tables] == [0, 0, 0, 0, 20, 1]
     assert await store.expire(NOW + 604_800) == 21
-    assert [rows(path, t) for t in ("claims", "done", "tombstones", "tokens")] == [0, 0, 0, 0]
+    assert [rows(path, t) for t in tables] == [0, 0, 0, 0, 0, 0]
+
+
+async def test_expired_claims_go_in_short_transactions(store: SqliteStore) -> None:
+    """A transaction of expiry ends at the batch that fills it, and says whether there is more to do."""
+    for start in (0, 10, 20):
+        await store.admit([ask(f"im/0/{n}", f"k{n}") for n in range(start, start + 10)], NOW)
+    due = int(NOW) + TTL
+    assert await store._write(lambda db: drop_expired(db, due - 1, 15)) == (0, False)
+    assert await store._write(lambda db: drop_expired(db, due, 15)) == (20, True)
+    assert await store._write(lambda db: drop_expired(db, due, 15)) == (10, False)
+
+
+async def test_expire_leaves_what_was_claimed_anew(store: SqliteStore, path: Path) -> None:
+    """A claim that its key's next owner took in the meantime stays until its own end, and goes then."""
+    again = replace(ask("im/0/1", "g"), claims=(Claim("g", 1000, 300),))
+    await store.admit([again, ask("im/0/2", "k")], NOW)
+    await store.admit([replace(again, source="im/0/3", claims=(Claim("g", 1300, 300),))], NOW + 300)
+    assert await store.expire(NOW + TTL) == 1
+    [looked] = await store.peek([replace(again, source="im/0/4", claims=(Claim("g", 1599, 300),))], NOW + TTL)
+    assert looked.receivers[0].claimed_by == "im/0/3"
+    assert await store.expire(NOW + TTL + 300) == 1
+    assert [rows(path, t) for t in ("claims", "claim_batches")] == [0, 0]
+
+
+async def test_a_redelivered_batch_leaves_no_notes(store: SqliteStore, path: Path) -> None:
+    """A batch of which nothing is new adds no row, however often it is delivered."""
+    batch = [ask(f"im/0/{n}", f"k{n}") for n in range(10)]
+    for _ in range(3):
+        await store.admit(batch, NOW)
+    assert [rows(path, t) for t in ("claims", "claim_batches")] == [10, 1]
+
+
+async def test_marks_of_a_thousand_records_share_a_row(store: SqliteStore, path: Path) -> None:
+    """A thousand neighbours settled within a second are one row, and each of them is found, and no other."""
+    sources = [f"im/0/{n}" for n in range(3000, 4000)]
+    for source in sources[:-1]:
+        await store.settle([Settlement(source=source, complete=True)], NOW)
+    assert rows(path, "settled") == 1
+    asked = [
+        replace(ask(source, "k"), claims=()) for source in [*sources, "im/0/2999", "im/0/13000", "im/1/3000"]
+    ]
+    settled = [
+        answer.source
+        for answer, found in zip(asked, await store.admit(asked, NOW), strict=True)
+        if found.settled
+    ]
+    assert settled == sources[:-1]
 
 
 async def test_peek_writes_nothing(store: SqliteStore, path: Path) -> None:
@@ -253,8 +307,8 @@ async def test_damaged_database(path: Path) -> None:
         await admit_and_close(path)
 
 
-async def test_foreign_and_newer_databases(path: Path) -> None:
-    """Another program's database, and one of a newer pushgw, are refused and left alone."""
+async def test_foreign_newer_and_older_databases(path: Path) -> None:
+    """Another program's database, and one of another schema, are refused and left alone."""
     with sqlite3.connect(path) as database:
         database.execute("CREATE TABLE theirs (x)")
     database.close()
@@ -266,6 +320,11 @@ async def test_foreign_and_newer_databases(path: Path) -> None:
         database.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     database.close()
     with pytest.raises(StateUnavailable, match="newer pushgw"):
+        await open_at(newer)
+    with sqlite3.connect(newer) as database:
+        database.execute(f"PRAGMA user_version = {SCHEMA_VERSION - 1}")
+    database.close()
+    with pytest.raises(StateUnavailable, match="older pushgw"):
         await open_at(newer)
 
 
