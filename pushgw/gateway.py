@@ -38,6 +38,7 @@ from pushgw.state.protocol import Admission, DeadToken, Raise, Settlement, State
 log = structlog.get_logger()
 T = TypeVar("T")
 
+_PUSHED = End.PUSHED
 COMMIT_EVERY_S = 0.2
 EXPIRE_EVERY_S = 60.0
 IDLE_WAIT_S = 0.5
@@ -219,7 +220,7 @@ class Gateway:
                 continue
             if planned:
                 work.shipments = planned
-                work.badged = {d.user for d in decision.deliveries if d.counts}
+                work.badged = decision.badged
                 for key in work.tombstones:
                     self._recallable[key] = work
                 shipments += planned
@@ -256,17 +257,18 @@ class Gateway:
                 receipts.append(receipt_of_suppression(work, suppression, now))
                 work.close_one(suppression.user or "", suppression.device)
                 self.tally.suppressed[suppression.reason.code] += 1
+        works = {id(work): work for work, _ in decided}
         for ending in endings:
-            work = ending.parcel.work
+            parcel = ending.parcel
+            work = parcel.work
+            works[id(work)] = work
             receipts.append(receipt_of_ending(work, ending, tokens.get(id(ending), ""), now))
-            work.close_one(ending.parcel.user, ending.parcel.device)
-            if ending.parcel.counts and ending.end is End.PUSHED:
-                work.raises[ending.parcel.user] = ending.parcel.unread
+            work.close_one(parcel.user, parcel.device)
+            if parcel.counts and ending.end is _PUSHED:
+                work.raises[parcel.user] = parcel.unread
             self.tally.ended(ending)
         await self._publish(receipts, letters)
-        works = {id(w): w for w, _ in decided}
-        works.update((id(e.parcel.work), e.parcel.work) for e in endings)
-        settlements = [self._settlement(work) for work in works.values()]
+        settlements = [_settlement(work) for work in works.values()]
         if settlements:
             await self._patiently(lambda: self._state.settle(settlements, now))
         for work in works.values():
@@ -275,14 +277,6 @@ class Gateway:
                 self._closed(work.record)
         for letter in letters:
             self._closed(letter.record)
-
-    def _settlement(self, work: Work) -> Settlement:
-        complete = work.open == 0
-        raises = tuple([Raise(app=work.message.app, user=user, to=to) for user, to in work.raises.items()])
-        done = () if complete else tuple(work.closed)
-        work.raises = {}
-        work.closed = []
-        return Settlement(source=work.source, done=done, complete=complete, raises=raises)
 
     async def _mark_dead(self, endings: list[Ending]) -> dict[int, str]:
         """What was done about each dead token, by the ending's identity."""
@@ -366,8 +360,12 @@ class Gateway:
         return self._intake.in_flight()
 
     async def _wait_for_room(self) -> None:
-        """Too much in flight: stop fetching until some of it is settled. Lanes that fail do not hold up the others."""
-        if self.open_records - self._dispatcher.stuck < self._settings.dispatch.backlog:
+        """Too much in flight: stop fetching until some of it is settled. Lanes that fail do not hold up the others.
+
+        So with lanes that all have enough to do: what would wait for them falls out of the processor's cache (8 us a push).
+        """
+        busy = self._dispatcher.busy
+        if not busy and self.open_records - self._dispatcher.stuck < self._settings.dispatch.backlog:
             self._intake.resume_all()
             return
         self._intake.pause_all()
@@ -443,3 +441,15 @@ class Gateway:
     def _out_of_trouble(self, where: str) -> None:
         if self._troubles.pop(where, None) is not None:
             log.info("resumed", where=where)
+
+
+def _settlement(work: Work) -> Settlement:
+    """What is new of this record since its last settlement."""
+    app = work.message.app
+    raises = tuple([Raise(app=app, user=user, to=to) for user, to in work.raises.items()])
+    if work.open == 0:
+        return Settlement(source=work.source, complete=True, raises=raises)
+    done = tuple(work.closed)
+    work.raises = {}
+    work.closed = []
+    return Settlement(source=work.source, done=done, complete=False, raises=raises)

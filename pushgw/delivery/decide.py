@@ -52,6 +52,8 @@ class Decision(msgspec.Struct, frozen=True):
 
     suppressions: list[Suppression]
     deliveries: list[Delivery]
+    badged: list[str] = []
+    """Users who were given a badge number."""
 
 
 class Decider:
@@ -152,6 +154,7 @@ class Decider:
                 counts, unread = badge_effect(message, case.hint)
                 if counts:
                     badge = self.badges.next(message.app, user, unread, case.facts.user.badge)
+                    decision.badged.append(user)
                 if self.limiter:
                     self.limiter.count(user, conversation(message), case.now, app=message.app)
                 first = False

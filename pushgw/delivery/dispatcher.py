@@ -19,6 +19,8 @@ from pushgw.vendor.token_cache import TokenCache
 log = structlog.get_logger()
 
 AUTH_TIMEOUT_S = 10.0
+AHEAD = 3
+"""A lane with so many times its in-flight limit has enough to do until the next records come."""
 
 
 class Dispatcher:
@@ -40,6 +42,7 @@ class Dispatcher:
         self._on_endings = on_endings
         self._clock = clock
         self._rng = rng
+        self._enough = AHEAD * settings.in_flight
         self._lanes: dict[int, Lane] = {}
         self._senders: list[AsyncSender] = []
 
@@ -59,6 +62,11 @@ class Dispatcher:
     def stuck(self) -> int:
         """Shipments in lanes that fail: they do not count against what the others may have open."""
         return sum(lane.open for lane in self._lanes.values() if lane.failing)
+
+    @property
+    def busy(self) -> bool:
+        """Whether every lane has more than enough to do, so that new shipments could only wait."""
+        return bool(self._lanes) and all(lane.open >= self._enough for lane in self._lanes.values())
 
     async def close(self) -> None:
         """Abandon what is open and close all connections."""

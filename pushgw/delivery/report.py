@@ -9,6 +9,7 @@ from pushgw.delivery.work import Work
 from pushgw.messages import receipts
 from pushgw.policy.reasons import Reason
 
+_PUSHED = End.PUSHED
 Keyed = tuple[bytes | None, bytes]
 """Kafka key and value of a receipt."""
 
@@ -33,36 +34,62 @@ def receipt_of_suppression(work: Work, suppression: Suppression, now: float) -> 
 
 def receipt_of_ending(work: Work, ending: Ending, token_action: str, now: float) -> Keyed:
     """A receipt of what a lane did. ``token_action``: what was done about a dead token."""
-    reason = SUPPRESSED_AS.get(ending.end)
+    end = ending.end
+    if end is _PUSHED:
+        return _key(ending.parcel.user), _pushed(work, ending, now)
+    reason = SUPPRESSED_AS.get(end)
     if reason is not None:
-        return _held_back(work, ending, reason, now)
-    parcel, outcome, entry = ending.parcel, ending.outcome, ending.entry
-    adapter = entry.adapter
-    known = {
-        "source": work.source,
-        "receiver": parcel.user,
-        "now_ms": int(now * 1000),
-        "device_id": parcel.device.device_id,
-        "business_id": entry.business_id,
-        "vendor": entry.vendor,
-        "push_platform": adapter.push_platform if adapter else 0,
-        "token": parcel.target.token,
-        "push_id": parcel.target.push_id,
-        "vendor_id": (outcome.vendor_id if outcome else "") or parcel.target.vendor_id,
-        "vendor_code": outcome.code if outcome else "",
-        "attempt": ending.attempt,
-        "latency_ms": ending.latency_ms,
-    }
-    if ending.end is End.PUSHED:
-        return _key(parcel.user), receipts.pushed(work.message, **known)  # type: ignore[arg-type]  # mixed values
-    action = token_action or ending.end.value
-    value = receipts.failed(work.message, action=action, error=ending.detail, **known)  # type: ignore[arg-type]  # as above
-    return _key(parcel.user), value
+        return _key(ending.parcel.user), _held_back(work, ending, reason, now)
+    return _key(ending.parcel.user), _failed(work, ending, token_action or end.value, now)
 
 
-def _held_back(work: Work, ending: Ending, reason: Reason, now: float) -> Keyed:
+def _pushed(work: Work, ending: Ending, now: float) -> bytes:
+    parcel, entry, outcome = ending.parcel, ending.entry, ending.outcome
+    target, adapter = parcel.target, entry.adapter
+    return receipts.pushed(  # argument by argument: a dict of them would cost as much as the receipt
+        work.message,
+        source=work.source,
+        receiver=parcel.user,
+        now_ms=int(now * 1000),
+        device_id=parcel.device.device_id,
+        business_id=entry.business_id,
+        vendor=entry.vendor,
+        push_platform=adapter.push_platform if adapter else 0,
+        token=target.token,
+        push_id=target.push_id,
+        vendor_id=(outcome.vendor_id if outcome else "") or target.vendor_id,
+        vendor_code=outcome.code if outcome else "",
+        attempt=ending.attempt,
+        latency_ms=ending.latency_ms,
+    )
+
+
+def _failed(work: Work, ending: Ending, action: str, now: float) -> bytes:
+    parcel, entry, outcome = ending.parcel, ending.entry, ending.outcome
+    target, adapter = parcel.target, entry.adapter
+    return receipts.failed(
+        work.message,
+        source=work.source,
+        receiver=parcel.user,
+        now_ms=int(now * 1000),
+        device_id=parcel.device.device_id,
+        business_id=entry.business_id,
+        vendor=entry.vendor,
+        push_platform=adapter.push_platform if adapter else 0,
+        token=target.token,
+        action=action,
+        error=ending.detail,
+        push_id=target.push_id,
+        vendor_id=(outcome.vendor_id if outcome else "") or target.vendor_id,
+        vendor_code=outcome.code if outcome else "",
+        attempt=ending.attempt,
+        latency_ms=ending.latency_ms,
+    )
+
+
+def _held_back(work: Work, ending: Ending, reason: Reason, now: float) -> bytes:
     parcel = ending.parcel
-    value = receipts.suppressed(
+    return receipts.suppressed(
         work.message,
         source=work.source,
         receiver=parcel.user,
@@ -76,7 +103,6 @@ def _held_back(work: Work, ending: Ending, reason: Reason, now: float) -> Keyed:
         vendor=ending.entry.vendor,
         token=parcel.target.token,
     )
-    return _key(parcel.user), value
 
 
 def _key(user: str) -> bytes:

@@ -24,7 +24,7 @@ class Work(msgspec.Struct, kw_only=True):
     """(user, device id or "") that ended and are not yet marked done."""
     raises: dict[str, int | None] = {}
     """Users whose badge a push raised, with the publisher's number where it gave one."""
-    badged: set[str] = set()
+    badged: list[str] = []
     """Users who were given a badge number."""
     tombstones: tuple[str, ...] = ()
     shipments: list[Shipment] = []

@@ -28,6 +28,8 @@ from pyreqwest.exceptions import (
     RequestTimeoutError,
 )
 from pyreqwest.http import HeaderMap
+from pyreqwest.request import StreamRequest
+from pyreqwest.response import Response as StreamedResponse
 
 from pushgw.vendor import faults, trust
 from pushgw.vendor.gathering import Gathering
@@ -122,11 +124,12 @@ class PyreqwestTransport:
                     builder = builder.headers(request.headers)
                 if request.body:
                     builder = builder.body_bytes(request.body)
-                async with builder.build_streamed() as answer:
-                    body = b""
-                    if answer.get_header("content-length") != "0":
-                        read = await answer.body_reader.read(faults.BODY_LIMIT + 1)
-                        body = bytes(read) if read else b""
+                stream = builder.build_streamed()
+                answer = await stream.__aenter__()
+                if answer.get_header("content-length") == "0":
+                    body = b""  # all is read: __aexit__ would be one more coroutine for nothing
+                else:
+                    body = await _read(stream, answer)
                 if client is not plain:
                     self._spoken = True
                 if len(body) > faults.BODY_LIMIT:
@@ -147,6 +150,15 @@ class PyreqwestTransport:
     def _prepare(self, shared: Headers) -> None:
         self._prepared = HeaderMap(shared)
         self._shared = shared
+
+
+async def _read(stream: StreamRequest, answer: StreamedResponse) -> bytes:
+    """The body, or one byte more than is allowed."""
+    try:
+        read = await answer.body_reader.read(faults.BODY_LIMIT + 1)
+    finally:
+        await stream.__aexit__(None, None, None)
+    return bytes(read) if read else b""
 
 
 def pyreqwest_transport(
