@@ -15,10 +15,10 @@ from pushgw.vendor.adapter import Account, Adapter, Auth, AuthFailed, Credential
 from pushgw.vendor.answers import json_object, retry_after, vendor_words
 from pushgw.vendor.http import Headers, Request, Response
 from pushgw.vendor.push import Action, Notification, Outcome, Push
+from pushgw.vendor.service_account import LIFETIME_S, REFRESH_EARLY_S
 from pushgw.vendor.texts import cut_bytes, cut_utf16
 from vendors.huawei.credential import HuaweiCredential
 from vendors.huawei.results import ALL_TOKENS_INVALID, PARTLY_ACCEPTED, RESULTS, lookup
-from vendors.huawei.service_account import LIFETIME_S
 
 PUSH_HOST = "https://push-api.cloud.huawei.com"
 AUTH_HOST = "https://oauth-login.cloud.huawei.com"
@@ -31,7 +31,6 @@ MAX_TEXT = 600
 """UTF-16 units. Huawei names no figures; these are Tencent IM's."""
 MAX_TTL_S = 1_296_000
 MAX_BADGE = 99
-REFRESH_EARLY_S = 300
 LONGEST_LIFETIME_S = 86_400 * 30
 """More than any access token lives; a larger expires_in is no number of seconds."""
 DEFAULT_TITLE = "a new message"

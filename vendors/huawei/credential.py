@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 from pydantic import Field, PrivateAttr, SecretBytes, SecretStr, field_validator, model_validator
 
 from pushgw.vendor.adapter import Credential
-from vendors.huawei.service_account import ServiceAccount
+from pushgw.vendor.service_account import ServiceAccount
 
 
 class HuaweiCredential(Credential):

@@ -18,11 +18,11 @@ from pushgw.messages.model import AndroidInfo
 from pushgw.vendor.adapter import Account, Auth, AuthFailed, Refused
 from pushgw.vendor.http import Request, Response
 from pushgw.vendor.push import Action, Notification, Outcome, Push, Target
+from pushgw.vendor.service_account import PSS
 from vendors.huawei import vendor
 from vendors.huawei.adapter import HuaweiAdapter
 from vendors.huawei.credential import HuaweiCredential
 from vendors.huawei.results import RESULTS, lookup
-from vendors.huawei.service_account import PSS
 
 VECTORS = json.loads(Path(__file__).with_name("vectors.json").read_text("utf-8"))
 NOW = 1_767_225_600.0

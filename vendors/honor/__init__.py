@@ -1,0 +1,10 @@
+"""Honor Push (MagicOS)."""
+
+from __future__ import annotations
+
+from pushgw.vendor.plugin import Vendor
+from vendors.honor.adapter import HonorAdapter
+from vendors.honor.emulator import HonorEmulator
+from vendors.honor.results import RESULTS
+
+vendor = Vendor(adapter=HonorAdapter(), emulator=HonorEmulator, results=dict(RESULTS))
