@@ -29,7 +29,15 @@ from pushgw.kafka.outlet import Outlet, OutletError
 from pushgw.messages.codec import MessageCodec
 from pushgw.messages.errors import DecodeError
 from pushgw.messages.events import decode_user_event
-from pushgw.messages.model import C2CRecall, Decoded, GroupRecall, NotAMessage, OfflineMessage, UserEvent
+from pushgw.messages.model import (
+    BadgeSet,
+    C2CRecall,
+    Decoded,
+    GroupRecall,
+    NotAMessage,
+    OfflineMessage,
+    UserEvent,
+)
 from pushgw.messages.receipts import dead_letter_headers
 from pushgw.policy.dedup import recall_keys
 from pushgw.settings import Settings
@@ -168,9 +176,20 @@ class Gateway:
             ]
             await self._patiently(lambda: self._state.bury(keys, self._clock()))
             self._cancel(keys)
+            await self._badges_of_recalls(recalls)
             self.tally.recalls += len(recalls)
         for record, _ in (*events, *recalls):
             self._closed(record)
+
+    async def _badges_of_recalls(self, recalls: list[tuple[Record, Decoded]]) -> None:
+        """A recall that says how much is unread sets the base that later pushes count on from."""
+        bases = [
+            BadgeSet(app=r.app, user=r.receiver, time_ms=record.timestamp_ms, unread=r.unread)
+            for record, r in recalls
+            if isinstance(r, C2CRecall) and r.unread is not None
+        ]
+        if bases:
+            await self._patiently(lambda: self._state.apply(bases))
 
     def _cancel(self, tombstones: list[str]) -> None:
         """What waits in a lane and was withdrawn is not sent any more."""
@@ -264,8 +283,9 @@ class Gateway:
             works[id(work)] = work
             receipts.append(receipt_of_ending(work, ending, tokens.get(id(ending), ""), now))
             work.close_one(parcel.user, parcel.device)
-            if parcel.counts and ending.end is _PUSHED:
+            if parcel.counts and ending.end is _PUSHED and parcel.user not in work.raised:
                 work.raises[parcel.user] = parcel.unread
+                work.raised.add(parcel.user)
             self.tally.ended(ending)
         await self._publish(receipts, letters)
         settlements = [_settlement(work) for work in works.values()]
@@ -348,6 +368,11 @@ class Gateway:
     def kafka_health(self) -> str:
         """ "ok", or one sentence on the broker."""
         return self._intake.healthy
+
+    @property
+    def outlet_health(self) -> str:
+        """The word ok, or one sentence on the receipts."""
+        return self._outlet.healthy
 
     @property
     def troubles(self) -> dict[str, str]:

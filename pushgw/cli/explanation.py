@@ -94,7 +94,9 @@ def _request(decider: Decider, case: Case, device: Device) -> Row:
     badge = (unread if unread is not None else case.facts.user.badge + 1) if counts else None
     shown = badge if shows_badge(entry) else None
     lang = device.lang or decider.policy.language
-    notification = compose_notification(message, decider.policy, entry.ios, lang, shown)
+    notification = compose_notification(
+        message, decider.policy, entry.ios or device.platform == "ios", lang, shown
+    )
     delivery = Delivery(case.receiver or "", device, entry, notification, unread, counts)
     target = parcel(None, SOURCE, delivery).target
     try:

@@ -68,9 +68,12 @@ class Health:
         return b"404 Not Found", {"error": "there are /livez and /readyz"}
 
     def _ready(self) -> tuple[bytes, dict[str, object]]:
-        parts: dict[str, object] = {"kafka": self._gateway.kafka_health}
+        parts: dict[str, object] = {
+            "kafka": self._gateway.kafka_health,
+            "receipts": self._gateway.outlet_health,
+        }
         parts.update(self._gateway.troubles)
-        ready = self._gateway.kafka_health == "ok" and not self._gateway.troubles
+        ready = not self._gateway.troubles and parts["kafka"] == parts["receipts"] == "ok"
         parts["credentials"] = {
             str(e.business_id): e.problem or "ok" for _, e in sorted(self._book.entries.items())
         }

@@ -142,9 +142,9 @@ class Decider:
     ) -> None:
         counts, unread, badge = False, None, None
         first = True
+        done = case.facts.done
         for device, verdict in judge_devices(case):
-            if device is not None and device.device_id in case.facts.done:
-                first = False
+            if done and device is not None and device.device_id in done:
                 continue
             if device is None or verdict.reason is not None:
                 assert verdict.reason is not None  # noqa: S101  a receiver without a device always has a reason
@@ -152,7 +152,11 @@ class Decider:
                 continue
             if first:
                 counts, unread = badge_effect(message, case.hint)
-                if counts:
+                if (
+                    counts and done
+                ):  # before a crash another device of this message was settled, and has counted
+                    counts, badge = False, unread or max(case.facts.user.badge, 1)
+                elif counts:
                     badge = self.badges.next(message.app, user, unread, case.facts.user.badge)
                     decision.badged.append(user)
                 if self.limiter:
@@ -173,10 +177,11 @@ class Decider:
         """The content for this device; one object for all devices that see the same."""
         lang = device.lang or self.policy.language
         shown = badge if shows_badge(entry) else None
-        key = (entry.ios, lang, shown)
+        ios = entry.ios or device.platform == "ios"
+        key = (ios, lang, shown)
         made = texts.get(key)
         if made is None:
-            made = texts[key] = compose_notification(message, self.policy, entry.ios, lang, shown)
+            made = texts[key] = compose_notification(message, self.policy, ios, lang, shown)
         return made
 
     def _limit(self, app: int, now: float) -> Callable[[str, str], str | None]:

@@ -24,7 +24,10 @@ log = structlog.get_logger()
 LONGEST_WAIT_S = 60.0
 """A vendor that asks for a longer pause than this is not waited for in place."""
 PROBE_AFTER_S = 30.0
-"""A refused credential is tried again after this time."""
+"""A refused credential is tried again after this time, then after twice as long each time."""
+LONGEST_PROBE_S = 900.0
+FIRST_PAUSE_S = 1.0
+"""A vendor that throttles us and names no time is left alone for so long; each time in a row for twice as long."""
 
 
 class End(StrEnum):
@@ -97,6 +100,9 @@ class Lane:
         self._refreshing: asyncio.Task[None] | None = None
         self._failing_since: float | None = None
         self._limit = settings.in_flight
+        self._pause: asyncio.TimerHandle | None = None
+        self._pause_step = FIRST_PAUSE_S
+        self._probe_after = PROBE_AFTER_S
         self._transport: Transport = transport(
             on_complete=self._completed,
             timeout=settings.timeout,
@@ -134,8 +140,9 @@ class Lane:
         self._on_endings = _ignore
         for handle, _ in self._waiting.values():
             handle.cancel()
-        if self._probe:
-            self._probe.cancel()
+        for timer in (self._probe, self._pause):
+            if timer:
+                timer.cancel()
         if self._refreshing:
             self._refreshing.cancel()
             await asyncio.gather(self._refreshing, return_exceptions=True)
@@ -146,9 +153,9 @@ class Lane:
     def _queue(self, shipment: Shipment) -> None:
         self._open += 1
         tails = self._tails
-        for user in shipment.users:
-            before = tails.get(user)
-            tails[user] = shipment
+        for token in shipment.tokens:
+            before = tails.get(token)
+            tails[token] = shipment
             if before is not None and before is not shipment:
                 shipment.blockers += 1
                 if before.followers is None:
@@ -159,7 +166,7 @@ class Lane:
 
     def _pump(self) -> None:
         """Start what may start: within the in-flight limit, with a fresh authorization."""
-        if not self._ready or self._in_flight >= self._limit:
+        if not self._ready or self._in_flight >= self._limit or self._pause is not None:
             return
         if self.entry.refused is not None:
             self._drop_ready()
@@ -188,8 +195,7 @@ class Lane:
     def _render(
         self, shipment: Shipment, auth: Auth | None, now: float, unsent: list[Ending]
     ) -> Request | None:
-        if shipment.cancelled:
-            self._unsent(shipment, End.RECALLED, "the message was withdrawn before it was sent", unsent)
+        if shipment.cancelled and not self._without_withdrawn(shipment, unsent):
             return None
         if now >= shipment.notification.expires_at:
             self._unsent(shipment, End.EXPIRED, "the message's lifetime ended while it waited", unsent)
@@ -207,6 +213,18 @@ class Lane:
         if not shipment.first_sent:
             shipment.first_sent = now
         return request
+
+    def _without_withdrawn(self, shipment: Shipment, unsent: list[Ending]) -> bool:
+        """Take out what was withdrawn while it waited; whether anything is left to send."""
+        now = self._clock()
+        why = "the message was withdrawn before it was sent"
+        gone = [p for p in shipment.parcels if p.withdrawn]
+        unsent += [self._ending(shipment, p, End.RECALLED, None, why, now) for p in gone]
+        shipment.parcels = [p for p in shipment.parcels if not p.withdrawn]
+        shipment.cancelled = False
+        if not shipment.parcels:
+            self._finish(shipment)
+        return bool(shipment.parcels)
 
     def _unsent(self, shipment: Shipment, end: End, detail: str, unsent: list[Ending]) -> None:
         unsent += self._endings(shipment, end, None, detail)
@@ -279,7 +297,7 @@ class Lane:
             if action is Action.AUTH and not shipment.auth_tried:
                 again.append(parcel)
                 why.append(outcome)
-            elif action is Action.RETRY:
+            elif action is Action.RETRY or action is Action.RETRY_AFTER:
                 again.append(parcel)
                 why.append(outcome)
             elif action in (Action.CONFIG, Action.AUTH):
@@ -311,6 +329,8 @@ class Lane:
             shipment.auth_tried = True
             self._ready.appendleft(shipment)
             return
+        if outcome.action is Action.RETRY_AFTER:
+            self._slow_down(outcome)
         wait = self._wait(shipment, outcome)
         late = self._clock() + wait >= shipment.notification.expires_at
         if shipment.attempt > self._settings.retries or late or wait > LONGEST_WAIT_S:
@@ -343,12 +363,12 @@ class Lane:
         return max(step * self._rng.uniform(0.5, 1.0), outcome.retry_after or 0.0)
 
     def _finish(self, shipment: Shipment) -> None:
-        """The shipment has ended: its receivers' next ones may start."""
+        """The shipment has ended: its devices' next ones may start."""
         self._open -= 1
         tails = self._tails
-        for user in shipment.users:
-            if tails.get(user) is shipment:
-                del tails[user]
+        for token in shipment.tokens:
+            if tails.get(token) is shipment:
+                del tails[token]
         if shipment.followers:
             for follower in shipment.followers:
                 follower.blockers -= 1
@@ -361,6 +381,28 @@ class Lane:
     def _succeed(self) -> None:
         self._failing_since = None
         self._limit = self._settings.in_flight
+        self._probe_after = PROBE_AFTER_S
+        if self._pause is None:
+            self._pause_step = FIRST_PAUSE_S
+
+    def _slow_down(self, outcome: Outcome) -> None:
+        """The vendor throttles this credential: its lane, and no other, sends nothing for a while."""
+        if self._pause is not None:
+            return
+        wait = min(outcome.retry_after or self._pause_step, LONGEST_WAIT_S)
+        self._pause_step = min(self._pause_step * 2, LONGEST_WAIT_S)
+        log.warning(
+            "lane_paused",
+            credential=self.entry.business_id,
+            vendor=self.entry.vendor,
+            code=outcome.code,
+            wait_s=wait,
+        )
+        self._pause = asyncio.get_running_loop().call_later(wait, self._go_on)
+
+    def _go_on(self) -> None:
+        self._pause = None
+        self._pump()
 
     def _fail(self) -> None:
         if self._failing_since is None:
@@ -379,7 +421,8 @@ class Lane:
             reason=outcome.reason,
             hint=outcome.hint,
         )
-        self._probe = asyncio.get_running_loop().call_later(PROBE_AFTER_S, self._allow_probe)
+        self._probe = asyncio.get_running_loop().call_later(self._probe_after, self._allow_probe)
+        self._probe_after = min(self._probe_after * 2, LONGEST_PROBE_S)
 
     def _allow_probe(self) -> None:
         """One push at a time may try again; the first success opens the lane."""

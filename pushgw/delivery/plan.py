@@ -50,5 +50,5 @@ def parcel(work: Any, source: str, delivery: Delivery) -> Parcel:
 
 
 def _shipment(chunk: list[Delivery], parcels: list[Parcel]) -> Shipment:
-    users = (chunk[0].user,) if len(chunk) == 1 else tuple(dict.fromkeys(d.user for d in chunk))
-    return Shipment(entry=chunk[0].entry, notification=chunk[0].notification, parcels=parcels, users=users)
+    tokens = (chunk[0].device.token,) if len(chunk) == 1 else tuple([d.device.token for d in chunk])
+    return Shipment(entry=chunk[0].entry, notification=chunk[0].notification, parcels=parcels, tokens=tokens)

@@ -21,6 +21,8 @@ class Parcel(msgspec.Struct, kw_only=True):
     target: Target
     unread: int | None
     counts: bool
+    withdrawn: bool = False
+    """A recall came while it waited."""
 
 
 class Shipment(msgspec.Struct, kw_only=True):
@@ -30,15 +32,15 @@ class Shipment(msgspec.Struct, kw_only=True):
     notification: Notification
     parcels: list[Parcel]
     """Those still open; a repeat carries only these."""
-    users: tuple[str, ...]
-    """The receivers it started with: their next shipments wait for it."""
+    tokens: tuple[str, ...]
+    """The device tokens it started with: their next shipments wait for it, so that each device sees its order."""
     attempt: int = 1
     auth_tried: bool = False
     """The credential's token was already refreshed for this shipment."""
     cancelled: bool = False
-    """Withdrawn before it was sent."""
+    """Some of its parcels are withdrawn; said here too, so that sending need not look at each."""
     blockers: int = 0
-    """Earlier shipments to one of these receivers that are still open."""
+    """Earlier shipments to one of these devices that are still open."""
     followers: list[Shipment] | None = None
     first_sent: float = 0.0
     push: Any = None

@@ -24,6 +24,8 @@ class Work(msgspec.Struct, kw_only=True):
     """(user, device id or "") that ended and are not yet marked done."""
     raises: dict[str, int | None] = {}
     """Users whose badge a push raised, with the publisher's number where it gave one."""
+    raised: set[str] = set()
+    """Users whose badge this message has raised: it does so once, on however many devices."""
     badged: list[str] = []
     """Users who were given a badge number."""
     tombstones: tuple[str, ...] = ()
@@ -35,12 +37,13 @@ class Work(msgspec.Struct, kw_only=True):
         self.closed.append((user, device.device_id if device else ""))
 
     def cancel(self, tombstone: str) -> None:
-        """The message was withdrawn: shipments that still wait are not sent."""
+        """The message was withdrawn, for all or for one receiver: what still waits in a lane is not sent."""
         receivers = self.message.receivers
         one = None if len(self.tombstones) < len(receivers) else receivers[self.tombstones.index(tombstone)]
         for shipment in self.shipments:
-            if one is None or shipment.users == (one,):
-                shipment.cancelled = True
+            for parcel in shipment.parcels:
+                if one is None or parcel.user == one:
+                    parcel.withdrawn = shipment.cancelled = True
 
 
 class DeadLetter(msgspec.Struct, frozen=True):

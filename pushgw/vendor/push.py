@@ -68,6 +68,8 @@ class Action(StrEnum):
     """This token is dead; the device should be marked (guarded)."""
     RETRY = "retry"
     """Temporary; the same push may be sent again with back-off."""
+    RETRY_AFTER = "retry_after"
+    """The vendor throttles this credential: as RETRY, and the whole lane waits (``Outcome.retry_after``, or longer each time)."""
     AUTH = "auth"
     """The token of the credential was refused: refresh once, send once more, then it is CONFIG."""
     CONFIG = "config"

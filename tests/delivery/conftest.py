@@ -164,6 +164,11 @@ def ship() -> Callable[..., Shipment]:
             for user in users
         ]
         notification = Notification(body=body, expires_at=int(NOW) + expires_in, collapse_id="c", notify_id=1)
-        return Shipment(entry=entry, notification=notification, parcels=parcels, users=tuple(users))
+        return Shipment(
+            entry=entry,
+            notification=notification,
+            parcels=parcels,
+            tokens=tuple(p.device.token for p in parcels),
+        )
 
     return make

@@ -187,10 +187,37 @@ async def test_what_was_withdrawn_while_it_waited_is_not_sent(desk: Any, entry: 
     e = entry()
     second = ship(e, "bob", body="2")
     desk.offer(ship(e, "bob", body="1"), second)
-    second.cancelled = True
+    second.cancelled = second.parcels[0].withdrawn = True
     desk.vendors[1].answer("accepted")
     assert set(desk.ends) == {("bob", End.PUSHED), ("bob", End.RECALLED)}
     assert not desk.vendors[1].waiting
+
+
+async def test_a_recall_takes_only_its_receiver_out_of_a_batch(desk: Any, entry: Make, ship: Make) -> None:
+    """The others of the batch are sent as they were."""
+    e = entry()
+    batch = ship(e, "a", "b", body="2")
+    desk.offer(ship(e, "a", body="1"), batch)
+    batch.cancelled = batch.parcels[0].withdrawn = True
+    desk.vendors[1].answer("accepted")
+    assert desk.ends == [("a", End.PUSHED), ("a", End.RECALLED)] or set(desk.ends) == {
+        ("a", End.RECALLED),
+        ("a", End.PUSHED),
+    }
+    assert dict(desk.vendors[1].waiting[0][1].headers)["x-users"] == "b"
+
+
+async def test_throttling_slows_its_own_lane_only(desk: Any, entry: Make, ship: Make) -> None:
+    """After `retry_after` nothing more is sent in that lane until the pause is over; another lane goes on at once."""
+    e = entry(1)
+    desk.offer(ship(e, "bob"))
+    desk.vendors[1].answer("retry_after")
+    desk.offer(ship(e, "carol"), ship(entry(2), "dave"))
+    assert desk.vendors[1].waiting == []
+    desk.vendors[2].answer("accepted")
+    assert desk.ends == [("dave", End.PUSHED)]
+    desk.dispatcher._lanes[1]._go_on()
+    assert "carol" in {dict(r.headers)["x-users"] for _, r in desk.vendors[1].waiting}
 
 
 async def test_unknown_bad_and_quota_are_never_repeated(desk: Any, entry: Make, ship: Make) -> None:

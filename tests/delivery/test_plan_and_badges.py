@@ -38,7 +38,7 @@ def test_equal_content_travels_together_up_to_the_limit(entry: Make) -> None:
     shipments = plan(None, "t/0/0", deliveries(entry(), 25, same))
     assert [len(s.parcels) for s in shipments] == [10, 10, 5]
     assert len({p.user for s in shipments for p in s.parcels}) == 25
-    assert all(s.users == tuple(p.user for p in s.parcels) for s in shipments)
+    assert all(s.tokens == tuple(p.target.token for p in s.parcels) for s in shipments)
 
 
 def test_different_content_or_credentials_do_not_mix(entry: Make) -> None:

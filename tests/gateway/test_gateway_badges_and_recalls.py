@@ -1,0 +1,93 @@
+"""Badges count messages, not devices; a recall sets the base and takes back what still waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pushgw.vendor.http import Response, TransportError
+
+Make = Callable[..., Any]
+
+
+def badges(plant: Any) -> list[str]:
+    return [dict(r.headers)["x-badge"] for r in plant.sent]
+
+
+def recall(body: dict[str, Any], **more: Any) -> dict[str, Any]:
+    key = f"{body['MsgSeq']}_{body['MsgRandom']}_{body['MsgTimeStamp']}"
+    return {"From_Account": "alice", "To_Account": "bob", "MsgKey": key, **more}
+
+
+async def test_a_message_to_two_devices_counts_once(plant: Any, message: Make) -> None:
+    """Both devices show the same number, and the next message's is one more, also when the devices end apart."""
+    plant.intake.put(plant.device("bob"), plant.device("bob", device="tab"), topic="im.user-events")
+    await plant.until_idle()
+    plant.answers["token-bob-tab"] = [TransportError("no answer")]
+    plant.intake.put(message("bob"))
+    await plant.until_idle()
+    plant.intake.put(message("bob"))
+    await plant.until_idle()
+    assert sorted(badges(plant)) == ["1", "1", "1", "2", "2"]
+
+
+async def test_one_pushed_device_is_enough_to_count(plant: Any, message: Make) -> None:
+    """With one device's push failed and the other's accepted the message has raised the badge."""
+    plant.intake.put(plant.device("bob"), plant.device("bob", device="tab"), topic="im.user-events")
+    await plant.until_idle()
+    plant.answers["token-bob-d"] = [Response(status=200, body=b"bad_message")]
+    plant.intake.put(message("bob"))
+    await plant.until_idle()
+    plant.intake.put(message("bob"))
+    await plant.until_idle()
+    assert sorted(badges(plant)) == ["1", "1", "2", "2"]
+
+
+async def test_a_device_left_over_after_a_crash_still_counts(
+    plant: Any, message: Make, make_plant: Make
+) -> None:
+    """Of two devices one was settled before the crash: the other is pushed with a badge number, as if nothing had happened."""
+    plant.intake.put(plant.device("bob"), plant.device("bob", device="tab"), topic="im.user-events")
+    await plant.until_idle()
+    body = message("bob")
+    plant.answers["token-bob-tab"] = [TransportError("no answer")] * 3
+    slow = plant.gateway._dispatcher._settings.model_copy(update={"backoff": 5.0, "backoff_max": 5.0})
+    plant.gateway._dispatcher._settings = slow
+    plant.intake.put(body)
+    await plant.until(lambda: len(plant.outlet.receipts) == 1 and "settle" in plant.state.calls)
+    await plant.until(lambda: not plant.gateway._to_settle.is_set())
+    await plant.crash()
+    again = make_plant()
+    await again.start()
+    again.intake.put(body, at=0)
+    await again.until_idle()
+    [request] = again.sent
+    assert dict(request.headers)["x-token"] == "token-bob-tab"
+    assert dict(request.headers)["x-badge"] in {"1", "2"}
+    await again.stop()
+
+
+async def test_a_recall_sets_the_badge_base(plant: Any, message: Make) -> None:
+    """UnreadMsgNum of a recall is what the next message counts on from."""
+    await plant.with_devices("bob")
+    plant.intake.put(recall(message("bob"), UnreadMsgNum=41))
+    await plant.until_idle()
+    plant.intake.put(message("bob"))
+    await plant.until_idle()
+    assert badges(plant) == ["42"]
+
+
+async def test_a_recall_takes_back_a_push_that_waits_for_its_repeat(plant: Any, message: Make) -> None:
+    """What waits in a lane when its recall comes is not sent again: A6."""
+    await plant.with_devices("bob")
+    plant.answers["token-bob-d"] = [TransportError("no answer")] * 4
+    slow = plant.gateway._dispatcher._settings.model_copy(update={"backoff": 0.3, "backoff_max": 0.3})
+    plant.gateway._dispatcher._settings = slow
+    body = message("bob")
+    plant.intake.put(body)
+    await plant.until(lambda: len(plant.sent) == 1)
+    plant.intake.put(recall(body))
+    await plant.until_idle()
+    assert len(plant.sent) == 1
+    [receipt] = plant.outlet.receipts
+    assert receipt["PushGateway"]["Code"] == "A6"
