@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -20,6 +21,8 @@ import structlog
 from pushgw.delivery.decide import Decider, Suppression
 from pushgw.delivery.dispatcher import Dispatcher
 from pushgw.delivery.lane import End, Ending
+from pushgw.delivery.overwrite import ask as overwrite_question
+from pushgw.delivery.overwrite import decide_overwrite, overwriting_messages
 from pushgw.delivery.plan import plan
 from pushgw.delivery.report import receipt_of_ending, receipt_of_suppression
 from pushgw.delivery.tally import Tally
@@ -36,12 +39,13 @@ from pushgw.messages.model import (
     GroupRecall,
     NotAMessage,
     OfflineMessage,
+    Source,
     UserEvent,
 )
 from pushgw.messages.receipts import dead_letter_headers
 from pushgw.policy.dedup import recall_keys
 from pushgw.settings import Settings
-from pushgw.state.protocol import Admission, DeadToken, Raise, Settlement, StateStore, StateUnavailable
+from pushgw.state.protocol import Admission, DeadToken, Raise, Settlement, Shown, StateStore, StateUnavailable
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -178,8 +182,52 @@ class Gateway:
             self._cancel(keys)
             await self._badges_of_recalls(recalls)
             self.tally.recalls += len(recalls)
+        overwriting = (
+            await self._overwrite(recalls, keys)
+            if recalls and self._settings.policy.recall.overwrite
+            else set()
+        )
         for record, _ in (*events, *recalls):
-            self._closed(record)
+            if record.source not in overwriting:
+                self._closed(record)
+
+    async def _overwrite(self, recalls: list[tuple[Record, Decoded]], keys: list[str]) -> set[Source]:
+        """Push in place of what devices still show of the withdrawn messages; the records that are settled with these pushes."""
+        now = self._clock()
+        shown = await self._patiently(lambda: self._state.shown(keys, now))
+        busy: set[Source] = set()
+        for record, recall in recalls if shown else ():
+            assert isinstance(recall, C2CRecall | GroupRecall)  # noqa: S101  as _decode sorted them
+            language = self._settings.policy.language
+            messages = overwriting_messages(recall, shown, now, record.timestamp_ms, language)
+            works = [
+                Work(
+                    record=record,
+                    source=f"{record.source}#{n}" if n else str(record.source),
+                    message=m,
+                    recall=True,
+                )
+                for n, (m, _) in enumerate(messages)
+            ]
+            questions = [
+                overwrite_question(message, work.source)
+                for work, (message, _) in zip(works, messages, strict=True)
+            ]
+            admissions = await self._patiently(partial(self._state.admit, questions, now))
+            shipments = []
+            for work, (message, pairs), admission in zip(works, messages, admissions, strict=True):
+                if admission.settled:
+                    continue
+                decision = decide_overwrite(self._decider, message, admission, pairs, now)
+                work.open = len(decision.deliveries)
+                work.badged = decision.badged
+                work.siblings = works
+                work.shipments = plan(work, work.source, decision.deliveries)
+                shipments += work.shipments
+            if shipments:
+                busy.add(record.source)
+                self._dispatcher.dispatch(shipments)
+        return busy
 
     async def _badges_of_recalls(self, recalls: list[tuple[Record, Decoded]]) -> None:
         """A recall that says how much is unread sets the base that later pushes count on from."""
@@ -291,12 +339,25 @@ class Gateway:
         settlements = [_settlement(work) for work in works.values()]
         if settlements:
             await self._patiently(lambda: self._state.settle(settlements, now))
+        if self._settings.policy.recall.overwrite:
+            await self._remember_shown(endings, now)
         for work in works.values():
             if work.open == 0:
                 self._forget(work)
-                self._closed(work.record)
+                if not work.recall or all(sibling.open == 0 for sibling in work.siblings):
+                    self._closed(work.record)
         for letter in letters:
             self._closed(letter.record)
+
+    async def _remember_shown(self, endings: list[Ending], now: float) -> None:
+        """What devices show now, so that a recall can overwrite it."""
+        shown = [
+            Shown(work.tombstone_of(e.parcel.user), e.parcel.user, e.parcel.device.device_id)
+            for e in endings
+            if e.end is _PUSHED and (work := e.parcel.work).tombstones
+        ]
+        if shown:
+            await self._patiently(lambda: self._state.show(shown, now))
 
     async def _mark_dead(self, endings: list[Ending]) -> dict[int, str]:
         """What was done about each dead token, by the ending's identity."""

@@ -19,7 +19,7 @@ def receipt_of_suppression(work: Work, suppression: Suppression, now: float) -> 
     device = suppression.device
     value = receipts.suppressed(
         work.message,
-        source=work.source,
+        source=_source(work),
         receiver=suppression.user,
         now_ms=int(now * 1000),
         code=suppression.reason.code,
@@ -48,7 +48,7 @@ def _pushed(work: Work, ending: Ending, now: float) -> bytes:
     target, adapter = parcel.target, entry.adapter
     return receipts.pushed(  # argument by argument: a dict of them would cost as much as the receipt
         work.message,
-        source=work.source,
+        source=_source(work),
         receiver=parcel.user,
         now_ms=int(now * 1000),
         device_id=parcel.device.device_id,
@@ -61,6 +61,7 @@ def _pushed(work: Work, ending: Ending, now: float) -> bytes:
         vendor_code=outcome.code if outcome else "",
         attempt=ending.attempt,
         latency_ms=ending.latency_ms,
+        recall=work.recall,
     )
 
 
@@ -69,7 +70,7 @@ def _failed(work: Work, ending: Ending, action: str, now: float) -> bytes:
     target, adapter = parcel.target, entry.adapter
     return receipts.failed(
         work.message,
-        source=work.source,
+        source=_source(work),
         receiver=parcel.user,
         now_ms=int(now * 1000),
         device_id=parcel.device.device_id,
@@ -84,6 +85,7 @@ def _failed(work: Work, ending: Ending, action: str, now: float) -> bytes:
         vendor_code=outcome.code if outcome else "",
         attempt=ending.attempt,
         latency_ms=ending.latency_ms,
+        recall=work.recall,
     )
 
 
@@ -91,7 +93,7 @@ def _held_back(work: Work, ending: Ending, reason: Reason, now: float) -> bytes:
     parcel = ending.parcel
     return receipts.suppressed(
         work.message,
-        source=work.source,
+        source=_source(work),
         receiver=parcel.user,
         now_ms=int(now * 1000),
         code=reason.code,
@@ -103,6 +105,11 @@ def _held_back(work: Work, ending: Ending, reason: Reason, now: float) -> bytes:
         vendor=ending.entry.vendor,
         token=parcel.target.token,
     )
+
+
+def _source(work: Work) -> str:
+    """The record's coordinate. What one recall overwrites for several messages is told apart behind it."""
+    return work.source.partition("#")[0] if work.recall else work.source
 
 
 def _key(user: str) -> bytes:

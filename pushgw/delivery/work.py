@@ -28,6 +28,10 @@ class Work(msgspec.Struct, kw_only=True):
     """Users whose badge this message has raised: it does so once, on however many devices."""
     badged: list[str] = []
     """Users who were given a badge number."""
+    recall: bool = False
+    """A recall that overwrites what is shown, and its source may carry the sequence behind the coordinate."""
+    siblings: list[Work] = []
+    """The other overwriting works of the same recall record: the record is settled with the last of them."""
     tombstones: tuple[str, ...] = ()
     shipments: list[Shipment] = []
 
@@ -35,6 +39,11 @@ class Work(msgspec.Struct, kw_only=True):
         """A receiver or a device of it has its terminal receipt."""
         self.open -= 1
         self.closed.append((user, device.device_id if device else ""))
+
+    def tombstone_of(self, user: str) -> str:
+        """The key that a recall of the message for this user would write."""
+        receivers = self.message.receivers
+        return self.tombstones[receivers.index(user) if len(self.tombstones) == len(receivers) else 0]
 
     def cancel(self, tombstone: str) -> None:
         """The message was withdrawn, for all or for one receiver: what still waits in a lane is not sent."""

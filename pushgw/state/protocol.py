@@ -73,6 +73,15 @@ class Raise(msgspec.Struct, frozen=True, kw_only=True):
     to: int | None = None
 
 
+class Shown(msgspec.Struct, frozen=True):
+    """A notification that a device may be showing: remembered a day, so that a recall can overwrite it."""
+
+    tombstone: str
+    """The key that a recall of the message would write."""
+    user: str
+    device_id: str
+
+
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     """What became of (a part of) one record."""
 
@@ -101,6 +110,12 @@ class StateStore(Protocol):
 
     async def settle(self, batch: Sequence[Settlement], now: float) -> None:
         """Done marks and badges. One transaction."""
+
+    async def show(self, shown: Sequence[Shown], now: float) -> None:
+        """Remember what was pushed, for 24 hours. Only called when recalls overwrite."""
+
+    async def shown(self, tombstones: Sequence[str], now: float) -> list[Shown]:
+        """What devices may be showing of messages with these tombstones."""
 
     async def mark_dead(self, tokens: Sequence[DeadToken]) -> list[str]:
         """Mark tokens dead under the guard of invariant 5; an action per token: ``token_removed``, ``token_kept_newer``."""

@@ -17,7 +17,7 @@ from pushgw.messages.model import UserEvent
 from pushgw.policy.facts import User
 from pushgw.state import sqlite_users
 from pushgw.state.lock import DatabaseLock
-from pushgw.state.protocol import Admission, Admit, DeadToken, Settlement, StateUnavailable
+from pushgw.state.protocol import Admission, Admit, DeadToken, Settlement, Shown, StateUnavailable
 from pushgw.state.sqlite_admit import admit
 from pushgw.state.sqlite_claims import drop_expired
 from pushgw.state.sqlite_memory import Memory
@@ -26,8 +26,11 @@ from pushgw.state.sqlite_schema import EXPIRING, cause_of, connect, path_of
 from pushgw.state.sqlite_settle import settle
 
 TOMBSTONE_TTL_S = 604_800
+SHOWN_TTL_S = 86_400
 EXPIRE_CHUNK = 5_000
 
+_SHOW = "INSERT OR REPLACE INTO shown (key, user, device, expires)"
+_SHOWN = "SELECT user, device FROM shown WHERE key = ? AND expires > ?"
 _TOMBSTONE = "INSERT OR REPLACE INTO tombstones (key, expires)"
 _EXPIRE = "DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE expires <= ? LIMIT ?)"
 
@@ -92,6 +95,19 @@ class SqliteStore:
         if batch:
             expires = int(now) + self._done_ttl
             await self._write(lambda db: settle(db, self._memory, batch, expires))
+
+    async def show(self, shown: Sequence[Shown], now: float) -> None:
+        """Remember what was pushed, for 24 hours."""
+        if shown:
+            expires = int(now) + SHOWN_TTL_S
+            rows = [
+                (stored(one.tombstone), stored(one.user), stored(one.device_id), expires) for one in shown
+            ]
+            await self._write(lambda db: write_rows(db, _SHOW, rows))
+
+    async def shown(self, tombstones: Sequence[str], now: float) -> list[Shown]:
+        """What devices may be showing of messages with these tombstones."""
+        return await self._read(lambda db: _shown(db, tombstones, int(now)))
 
     async def mark_dead(self, tokens: Sequence[DeadToken]) -> list[str]:
         """Mark tokens dead under the guard of `tokens.judge_dead`; an action per token."""
@@ -201,3 +217,11 @@ def _options(database: sqlite3.Connection, prefix: str) -> dict[str, int]:
     beyond = prefix[:-1] + chr(ord(prefix[-1]) + 1)
     rows = database.execute("SELECT key, option FROM options WHERE key >= ? AND key < ?", (prefix, beyond))
     return {option_name(key, prefix): option for key, option in rows}
+
+
+def _shown(database: sqlite3.Connection, tombstones: Sequence[str], now: int) -> list[Shown]:
+    found = []
+    for key in tombstones:
+        for user, device in database.execute(_SHOWN, (stored(key), now)).fetchall():
+            found.append(Shown(key, user, device))
+    return found

@@ -42,6 +42,11 @@ CREATE TABLE settled (
   span TEXT NOT NULL, expires INTEGER NOT NULL, marks TEXT NOT NULL, PRIMARY KEY (span, expires)
 ) WITHOUT ROWID;
 CREATE INDEX settled_expires ON settled (expires);
+CREATE TABLE shown (
+  key TEXT NOT NULL, user TEXT NOT NULL, device TEXT NOT NULL, expires INTEGER NOT NULL,
+  PRIMARY KEY (key, user, device)
+) WITHOUT ROWID;
+CREATE INDEX shown_expires ON shown (expires);
 """
 
 EXPIRING = (
@@ -49,6 +54,7 @@ EXPIRING = (
     ("settled", "span, expires"),
     ("done", "source, user, device"),
     ("tokens", "key"),
+    ("shown", "key, user, device"),
 )
 """Tables with an ``expires`` (epoch s) in each row, and their keys."""
 

@@ -70,6 +70,10 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     cache: dict[str, Any] = {}
     """A place of the adapter's for what it derives once (constant headers, parsed keys)."""
 
+    def __repr__(self) -> str:
+        """Without what may hold secrets: the cache has ready-made headers."""
+        return f"Account(business_id={self.business_id}, vendor={self.vendor!r}, name={self.name!r})"
+
 
 class Adapter(ABC):
     """One vendor. Stateless; methods are pure unless they say otherwise."""
@@ -85,13 +89,21 @@ class Adapter(ABC):
     http2: ClassVar[bool] = True
     sends_badge: ClassVar[bool] = False
     """Whether render uses ``notification.badge`` as an absolute number: then users differ and are not batched."""
+    overwrites: ClassVar[bool] = False
+    """Whether a push with the ids of an earlier one replaces it on the device without being a new notification's noise:
+    then a recall may overwrite what is shown."""
     ios: ClassVar[bool] = False
     """Whether texts follow the iOS rules (name prefix, ApnsInfo.Title, no default title)."""
     max_token_bytes: ClassVar[int] = 4096
 
     def token_fault(self, token: str) -> str | None:
         """Why this cannot be a token of this vendor, in one sentence, or None. Checked before the wire (C6)."""
-        if token.isascii() and token.isprintable() and " " not in token and 0 < len(token) <= self.max_token_bytes:
+        if (
+            token.isascii()
+            and token.isprintable()
+            and " " not in token
+            and 0 < len(token) <= self.max_token_bytes
+        ):
             return None  # the common case in four quick looks
         if not token.strip():
             return "the token is blank"

@@ -42,7 +42,12 @@ class PlainAdapter(Adapter):
 
     def render(self, push: Push, account: Account, auth: Auth | None) -> Request:
         target, content = push.targets[0], push.notification
-        headers = (("x-token", target.token), ("x-id", target.vendor_id), ("x-badge", str(content.badge)))
+        headers = (
+            ("x-token", target.token),
+            ("x-id", target.vendor_id),
+            ("x-badge", str(content.badge)),
+            ("x-collapse", content.collapse_id),
+        )
         return Request(url="https://plain.example/", headers=headers, body=content.body.encode())
 
     def interpret(self, push: Push, account: Account, response: Response) -> list[Outcome]:
@@ -185,6 +190,7 @@ class Plant:
         self.mock = MockTransport(self._answer)
         self.intake = ListIntake()
         self.outlet = ListOutlet()
+        self.adapter = type("OwnAdapter", (PlainAdapter,), {})()
 
     def _answer(self, request: Request) -> Response | TransportError:
         waiting = self.answers.get(dict(request.headers)["x-token"])
@@ -201,7 +207,7 @@ class Plant:
             dispatch=DispatchSettings(backoff=0.001, backoff_max=0.002),
         )
         account = Account(business_id=1, vendor="plain", credential=Credential(), cache={})
-        entry = CredentialEntry(1, "plain", adapter=PlainAdapter(), account=account)
+        entry = CredentialEntry(1, "plain", adapter=self.adapter, account=account)
         book = CredentialDirectory({1: entry}, [], [])
 
         def make_dispatcher(on_endings: Any) -> Dispatcher:

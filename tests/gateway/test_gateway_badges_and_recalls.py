@@ -91,3 +91,72 @@ async def test_a_recall_takes_back_a_push_that_waits_for_its_repeat(plant: Any, 
     assert len(plant.sent) == 1
     [receipt] = plant.outlet.receipts
     assert receipt["PushGateway"]["Code"] == "A6"
+
+
+async def overwriting(make_plant: Make) -> Any:
+    plant = make_plant(recall={"overwrite": True})
+    type(plant.adapter).overwrites = True
+    await plant.start()
+    await plant.with_devices("bob")
+    return plant
+
+
+async def test_a_recall_overwrites_what_is_shown(make_plant: Make, message: Make) -> None:
+    """With policy.recall.overwrite the device gets one push with the ids of the withdrawn one, and its receipt says Recall."""
+    plant = await overwriting(make_plant)
+    body = message("bob")
+    plant.intake.put(body)
+    await plant.until_idle()
+    plant.intake.put(recall(body, UnreadMsgNum=0))
+    await plant.until_idle()
+    first, second = plant.sent
+    assert second.body.decode() == "对方撤回了一条消息"
+    assert dict(second.headers)["x-collapse"] == dict(first.headers)["x-collapse"]
+    assert dict(second.headers)["x-badge"] == "0"
+    receipt = plant.outlet.receipts[1]
+    assert receipt["PushGateway"]["Verdict"] == "pushed"
+    assert receipt["PushGateway"]["Recall"] is True
+    assert receipt["PushGateway"]["Source"] == "im.offline-messages/0/1"
+    assert receipt["PushID"] != plant.outlet.receipts[0]["PushID"]
+    plant.intake.put(recall(body, UnreadMsgNum=0), at=1)
+    await plant.until_idle()
+    assert len(plant.sent) == 2, "a redelivered recall overwrites once"
+    await plant.stop()
+
+
+async def test_a_recall_never_makes_a_new_notification(make_plant: Make, message: Make) -> None:
+    """Nothing is sent for a message that was not shown, to a user who is not to be disturbed, or to an app in the foreground."""
+    plant = await overwriting(make_plant)
+    unseen, muted = message("bob"), message("bob")
+    plant.intake.put(recall(unseen))
+    plant.intake.put(muted)
+    await plant.until_idle()
+    option = {"Event": "Option.C2C", "To_Account": "bob", "Peer": "alice", "Option": 2, "EventTime": 1}
+    plant.intake.put(option, topic="im.user-events")
+    await plant.until_idle()
+    plant.intake.put(recall(muted))
+    await plant.until_idle()
+    assert len(plant.sent) == 1
+    assert len(plant.outlet.receipts) == 1
+    await plant.stop()
+
+
+async def test_a_group_recall_overwrites_each_of_its_messages(make_plant: Make, message: Make) -> None:
+    """Two sequences in one recall are two overwriting pushes with PushIDs of their own, and one settled record."""
+    plant = await overwriting(make_plant)
+    gateway = {"SchemaVersion": 1, "EventId": "e", "Receivers": [{"To_Account": "bob"}]}
+    bodies = []
+    for seq in (7, 8):
+        body = message("bob", GroupId="g", MsgSeq=seq, PushGateway={**gateway, "EventId": f"e{seq}"})
+        del body["To_Account"]
+        bodies.append(body)
+    plant.intake.put(*bodies)
+    await plant.until_idle()
+    plant.intake.put({"GroupId": "g", "MsgSeqList": [{"MsgSeq": 7}, {"MsgSeq": 8}]})
+    await plant.until_idle()
+    assert len(plant.sent) == 4
+    recalls = plant.outlet.receipts[2:]
+    assert {r["MsgSeq"] for r in recalls} == {7, 8}
+    assert len({r["PushID"] for r in recalls}) == 2
+    assert {r["PushGateway"]["Source"] for r in recalls} == {"im.offline-messages/0/2"}
+    await plant.stop()

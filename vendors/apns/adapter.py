@@ -32,6 +32,7 @@ class ApnsAdapter(Adapter):
 
     vendor = "apns"
     push_platform = 1
+    overwrites = True
     platforms = frozenset({"ios"})
     credential_model = ApnsCredential
     sends_badge = True

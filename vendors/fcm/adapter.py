@@ -6,13 +6,13 @@ as long as Retry-After says, and repeats by itself; requests leave through the l
 
 from __future__ import annotations
 
-from typing import Any, TypeGuard
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
 from pushgw.vendor.adapter import Account, Adapter, Auth, AuthFailed
-from pushgw.vendor.answers import json_object, retry_after, vendor_words
+from pushgw.vendor.answers import fits_a_header, json_object, retry_after, vendor_words
 from pushgw.vendor.http import Headers, Request, Response
 from pushgw.vendor.push import Action, Notification, Outcome, Push
 from vendors.fcm.credential import FcmCredential
@@ -32,6 +32,7 @@ class FcmAdapter(Adapter):
 
     vendor = "fcm"
     push_platform = 4
+    overwrites = True
     platforms = frozenset({"android", "ios", "web"})
     credential_model = FcmCredential
     sends_badge = True
@@ -78,7 +79,7 @@ class FcmAdapter(Adapter):
         """The access token, renewed five minutes before it ends. Raises AuthFailed."""
         answer = json_object(response.body)
         token, lifetime = answer.get("access_token"), answer.get("expires_in")
-        if response.status != 200 or not _fits_a_header(token):
+        if response.status != 200 or not fits_a_header(token):
             raise AuthFailed(_token_error(answer, response, now))
         seconds = float(lifetime) if type(lifetime) is int and lifetime > 0 else float(LIFETIME_S)
         return Auth(value=token, made_at=now, expires_at=now + max(seconds - REFRESH_EARLY_S, seconds / 2))
@@ -162,10 +163,6 @@ def _message_id(answer: dict[str, Any]) -> str:
 def _least_wait(status: int) -> float | None:
     """Seconds that Google asks for where the answer does not say."""
     return {429: QUOTA_WAIT_S, 503: UNAVAILABLE_WAIT_S}.get(status)
-
-
-def _fits_a_header(token: object) -> TypeGuard[str]:
-    return isinstance(token, str) and token != "" and token.isascii() and token.isprintable()
 
 
 def _token_error(answer: dict[str, Any], response: Response, now: float) -> Outcome:

@@ -15,7 +15,7 @@ from pushgw.vendor.answers import json_object, retry_after, vendor_words
 from pushgw.vendor.http import Headers, Request, Response
 from pushgw.vendor.push import Action, Notification, Outcome, Push
 from pushgw.vendor.service_account import LIFETIME_S, REFRESH_EARLY_S
-from pushgw.vendor.texts import cut_bytes
+from pushgw.vendor.texts import HALF_CHARACTER, cut_bytes
 from vendors.harmony.credential import HarmonyCredential
 from vendors.harmony.info import HarmonyInfo, read_info
 from vendors.harmony.results import (
@@ -59,10 +59,14 @@ class HarmonyAdapter(Adapter):
 
     def render(self, push: Push, account: Account, auth: Auth | None) -> Request:
         """One message for all targets. Refused without a category, and when ext alone leaves no room in 4,096 bytes."""
+        try:
+            body = _fitted_body(push, account)
+        except UnicodeEncodeError:
+            raise Refused(HALF_CHARACTER) from None
         return Request(
             url=(account.endpoint or PUSH_HOST) + _credential(account).path,
             shared=_shared_headers(account, auth),
-            body=_fitted_body(push, account),
+            body=body,
         )
 
     def interpret(self, push: Push, account: Account, response: Response) -> list[Outcome]:

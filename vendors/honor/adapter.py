@@ -13,10 +13,10 @@ import msgspec
 
 from pushgw.messages.model import AndroidInfo
 from pushgw.vendor.adapter import Account, Adapter, Auth, AuthFailed, Credential, Refused
-from pushgw.vendor.answers import json_object, retry_after, vendor_words
+from pushgw.vendor.answers import fits_a_header, json_object, retry_after, vendor_words
 from pushgw.vendor.http import Headers, Request, Response
 from pushgw.vendor.push import Action, Notification, Outcome, Push
-from pushgw.vendor.texts import cut_bytes, cut_utf16
+from pushgw.vendor.texts import HALF_CHARACTER, cut_bytes, cut_utf16
 from vendors.honor.credential import HonorCredential
 from vendors.honor.results import (
     ACCEPTED,
@@ -57,6 +57,7 @@ class HonorAdapter(Adapter):
 
     vendor: ClassVar[str] = "honor"
     push_platform: ClassVar[int] = 8
+    overwrites = True
     platforms: ClassVar[frozenset[str]] = frozenset({"android"})
     credential_model: ClassVar[type[Credential]] = HonorCredential
     batch_limit: ClassVar[int] = 1000
@@ -81,7 +82,7 @@ class HonorAdapter(Adapter):
         """The access token. ``expires_in`` is in s; it is renewed five minutes early."""
         answer = json_object(response.body)
         token = answer.get("access_token")
-        if response.status != 200 or not isinstance(token, str) or not token:
+        if response.status != 200 or not fits_a_header(token):
             raise AuthFailed(_auth_outcome(answer, response, now))
         lifetime = answer.get("expires_in")
         seconds = (
@@ -91,11 +92,15 @@ class HonorAdapter(Adapter):
 
     def render(self, push: Push, account: Account, auth: Auth | None) -> Request:
         """One message for all targets. A long ext takes room from the text; ext alone over 4,096 bytes is Refused."""
+        try:
+            body = _fitted_body(push, account)
+        except UnicodeEncodeError:
+            raise Refused(HALF_CHARACTER) from None
         return Request(
             url=(account.endpoint or PUSH_HOST) + _credential(account).path,
             shared=_shared_headers(account, auth),
             headers=(("timestamp", str(int(push.now * 1000))),),
-            body=_fitted_body(push, account),
+            body=body,
         )
 
     def interpret(self, push: Push, account: Account, response: Response) -> list[Outcome]:

@@ -12,11 +12,11 @@ import msgspec
 
 from pushgw.messages.model import AndroidInfo
 from pushgw.vendor.adapter import Account, Adapter, Auth, AuthFailed, Credential, Refused
-from pushgw.vendor.answers import json_object, retry_after, vendor_words
+from pushgw.vendor.answers import fits_a_header, json_object, retry_after, vendor_words
 from pushgw.vendor.http import Headers, Request, Response
 from pushgw.vendor.push import Action, Notification, Outcome, Push
 from pushgw.vendor.service_account import LIFETIME_S, REFRESH_EARLY_S
-from pushgw.vendor.texts import cut_bytes, cut_utf16
+from pushgw.vendor.texts import HALF_CHARACTER, cut_bytes, cut_utf16
 from vendors.huawei.credential import HuaweiCredential
 from vendors.huawei.results import ALL_TOKENS_INVALID, PARTLY_ACCEPTED, RESULTS, lookup
 
@@ -46,6 +46,7 @@ class HuaweiAdapter(Adapter):
 
     vendor: ClassVar[str] = "huawei"
     push_platform: ClassVar[int] = 3
+    overwrites = True
     platforms: ClassVar[frozenset[str]] = frozenset({"android"})
     credential_model: ClassVar[type[Credential]] = HuaweiCredential
     batch_limit: ClassVar[int] = 1000
@@ -83,7 +84,7 @@ class HuaweiAdapter(Adapter):
         """The access token. ``expires_in`` is in s; it is renewed five minutes early."""
         answer = json_object(response.body)
         token = answer.get("access_token")
-        if response.status != 200 or not isinstance(token, str) or not token:
+        if response.status != 200 or not fits_a_header(token):
             raise AuthFailed(_auth_outcome(answer, response, now))
         lifetime = answer.get("expires_in")
         seconds = lifetime if isinstance(lifetime, int) and 0 < lifetime < LONGEST_LIFETIME_S else LIFETIME_S
@@ -91,10 +92,14 @@ class HuaweiAdapter(Adapter):
 
     def render(self, push: Push, account: Account, auth: Auth | None) -> Request:
         """One message for all targets. A long ext takes room from the text; ext alone over 4,096 bytes is Refused."""
+        try:
+            body = _fitted_body(push, account)
+        except UnicodeEncodeError:
+            raise Refused(HALF_CHARACTER) from None
         return Request(
             url=(account.endpoint or PUSH_HOST) + _credential(account).path,
             shared=_shared_headers(account, auth),
-            body=_fitted_body(push, account),
+            body=body,
         )
 
     def interpret(self, push: Push, account: Account, response: Response) -> list[Outcome]:

@@ -20,7 +20,7 @@ from pushgw.vendor.adapter import Account, Adapter, Auth, Credential, Refused
 from pushgw.vendor.answers import json_object, retry_after, vendor_words
 from pushgw.vendor.http import Headers, Request, Response
 from pushgw.vendor.push import Action, Notification, Outcome, Push
-from pushgw.vendor.texts import cut_utf16
+from pushgw.vendor.texts import HALF_CHARACTER, cut_utf16
 from vendors.meizu.credential import MeizuCredential
 from vendors.meizu.results import DEAD_CODES, HANDLED, lookup, lookup_target
 
@@ -61,7 +61,10 @@ class MeizuAdapter(Adapter):
         """The signed form. The JSON text that is signed is the very text that is sent."""
         credential = _credential(account)
         push_ids = ",".join(dict.fromkeys(target.token for target in push.targets))
-        message = msgspec.json.encode(_message(push, account)).decode()
+        try:
+            message = msgspec.json.encode(_message(push, account)).decode()
+        except UnicodeEncodeError:
+            raise Refused(HALF_CHARACTER) from None
         body = signed_form(credential.app_id, push_ids, message, credential.app_secret.get_secret_value())
         return Request(url=(account.endpoint or HOST) + SEND_PATH, shared=_SHARED, body=body)
 

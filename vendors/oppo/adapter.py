@@ -15,10 +15,10 @@ import msgspec
 
 from pushgw.messages.model import AndroidInfo
 from pushgw.vendor.adapter import Account, Adapter, Auth, AuthFailed, Credential, Refused
-from pushgw.vendor.answers import json_object, retry_after, vendor_words
+from pushgw.vendor.answers import fits_a_header, json_object, retry_after, vendor_words
 from pushgw.vendor.http import Headers, Request, Response
 from pushgw.vendor.push import Action, Notification, Outcome, Push
-from pushgw.vendor.texts import cut_utf16
+from pushgw.vendor.texts import HALF_CHARACTER, cut_utf16
 from vendors.oppo.credential import OppoCredential
 from vendors.oppo.results import ACCEPTED, RESULTS, lookup
 
@@ -71,7 +71,7 @@ class OppoAdapter(Adapter):
         told = answer.get("data")
         data = told if isinstance(told, dict) else {}
         token, created = data.get("auth_token"), data.get("create_time")
-        if _code(answer, response) != ACCEPTED or not isinstance(token, str) or not token:
+        if _code(answer, response) != ACCEPTED or not fits_a_header(token):
             raise AuthFailed(_auth_outcome(_code(answer, response), response, now))
         since = created / 1000 if isinstance(created, int) and 0 < created < now * 1000 else now
         renew = since + TOKEN_LIFETIME_S - RENEW_EARLY_S
@@ -79,7 +79,10 @@ class OppoAdapter(Adapter):
 
     def render(self, push: Push, account: Account, auth: Auth | None) -> Request:
         """The form; the auth token stands in it and in a header, since OPPO's clients differ. An ext too long is Refused."""
-        notification = msgspec.Raw(msgspec.json.encode(_notification(push, account)))
+        try:
+            notification = msgspec.Raw(msgspec.json.encode(_notification(push, account)))
+        except UnicodeEncodeError:
+            raise Refused(HALF_CHARACTER) from None
         messages = [
             {
                 "target_type": 2,

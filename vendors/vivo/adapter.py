@@ -14,10 +14,10 @@ import msgspec
 
 from pushgw.messages.model import AndroidInfo
 from pushgw.vendor.adapter import Account, Adapter, Auth, AuthFailed, Credential, Refused
-from pushgw.vendor.answers import json_object, retry_after, vendor_words
+from pushgw.vendor.answers import fits_a_header, json_object, retry_after, vendor_words
 from pushgw.vendor.http import Headers, Request, Response
 from pushgw.vendor.push import Action, Notification, Outcome, Push, Target
-from pushgw.vendor.texts import cut_utf16
+from pushgw.vendor.texts import HALF_CHARACTER, cut_utf16
 from vendors.vivo.credential import VivoCredential
 from vendors.vivo.results import ACCEPTED, CATEGORY_FAULTS, lookup
 
@@ -84,16 +84,20 @@ class VivoAdapter(Adapter):
         """The auth token: 24 hours, used for 23 of them."""
         answer = json_object(response.body)
         code, token = _code(answer, response), answer.get("authToken")
-        if code != ACCEPTED or not isinstance(token, str) or not _fits_a_header(token):
+        if code != ACCEPTED or not fits_a_header(token):
             raise AuthFailed(_auth_outcome(code, response, now))
         return Auth(value=token, expires_at=now + TOKEN_LIFETIME_S - RENEW_EARLY_S, made_at=now)
 
     def render(self, push: Push, account: Account, auth: Auth | None) -> Request:
         """The message to the push's one target; an ext too long for ``clientCustomMap`` is Refused."""
+        try:
+            body = _encode(_message(push, account))
+        except UnicodeEncodeError:
+            raise Refused(HALF_CHARACTER) from None
         return Request(
             url=(account.endpoint or HOST) + SEND_PATH,
             shared=_shared_headers(account, auth),
-            body=_encode(_message(push, account)),
+            body=body,
         )
 
     def interpret(self, push: Push, account: Account, response: Response) -> list[Outcome]:
@@ -252,10 +256,6 @@ def _code(answer: dict[str, Any], response: Response) -> str:
         contradictory = str(code) == ACCEPTED and response.status != 200
         return f"HTTP {response.status}" if contradictory else str(code)
     return f"HTTP {response.status}"
-
-
-def _fits_a_header(token: str) -> bool:
-    return bool(token) and token.isascii() and token.isprintable()
 
 
 def _auth_outcome(code: str, response: Response, now: float) -> Outcome:

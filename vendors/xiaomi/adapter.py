@@ -16,7 +16,7 @@ from pushgw.vendor.adapter import Account, Adapter, Auth, Credential, Refused
 from pushgw.vendor.answers import json_object, retry_after, vendor_words
 from pushgw.vendor.http import Headers, Request, Response
 from pushgw.vendor.push import Action, Notification, Outcome, Push
-from pushgw.vendor.texts import cut_bytes, cut_utf16
+from pushgw.vendor.texts import HALF_CHARACTER, cut_bytes, cut_utf16
 from vendors.xiaomi.credential import XiaomiCredential
 from vendors.xiaomi.results import ACCEPTED, INVALID_REGID, SENDING_FAILED, lookup
 
@@ -66,13 +66,17 @@ class XiaomiAdapter(Adapter):
     def render(self, push: Push, account: Account, auth: Auth | None) -> Request:
         """The form. A long ext takes room from the text; what then still is over 4,096 bytes is Refused."""
         tokens = dict.fromkeys(target.token for target in push.targets)
-        fields = {"registration_id": ",".join(tokens), **_fields(push, account)}
-        if extra := push.notification.extra:
-            fields |= {name: _form_text(value) for name, value in extra.items()}
+        try:
+            fields = {"registration_id": ",".join(tokens), **_fields(push, account)}
+            if extra := push.notification.extra:
+                fields |= {name: _form_text(value) for name, value in extra.items()}
+            body = urlencode(fields).encode()
+        except UnicodeEncodeError:
+            raise Refused(HALF_CHARACTER) from None
         return Request(
             url=(account.endpoint or _credential(account).host) + SEND_PATH,
             shared=_shared_headers(account),
-            body=urlencode(fields).encode(),
+            body=body,
         )
 
     def interpret(self, push: Push, account: Account, response: Response) -> list[Outcome]:
