@@ -74,7 +74,7 @@ class Decider:
 
     def ask(self, message: OfflineMessage | NotAMessage, source: str) -> Admit:
         """The questions that the store must answer before this message can be decided."""
-        if isinstance(message, NotAMessage) or message.send_result != 0:
+        if not isinstance(message, OfflineMessage) or message.send_result != 0:
             return Admit(
                 app=message.app,
                 source=source,

@@ -200,9 +200,9 @@ class Lane:
         if now >= shipment.notification.expires_at:
             self._unsent(shipment, End.EXPIRED, "the message's lifetime ended while it waited", unsent)
             return None
-        push = Push(
-            notification=shipment.notification, targets=tuple([p.target for p in shipment.parcels]), now=now
-        )
+        parcels = shipment.parcels
+        targets = (parcels[0].target,) if len(parcels) == 1 else tuple([p.target for p in parcels])
+        push = Push(notification=shipment.notification, targets=targets, now=now)
         try:
             request = self._adapter.render(push, self._account, auth)
         except Refused as refused:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pushgw.delivery.decide import Delivery
 from pushgw.delivery.shipment import Parcel, Shipment
-from pushgw.messages.receipts import identify
+from pushgw.messages.receipts import push_ids
 from pushgw.vendor.push import Target
 
 
@@ -31,7 +31,7 @@ def plan(work: Any, source: str, deliveries: list[Delivery]) -> list[Shipment]:
 def parcel(work: Any, source: str, delivery: Delivery) -> Parcel:
     """One device's share, with the ids that stay the same on every attempt and redelivery."""
     device = delivery.device
-    ids = identify(source, delivery.user, device.device_id)
+    push_id, vendor_id = push_ids(source, delivery.user, device.device_id)
     return Parcel(
         work=work,
         user=delivery.user,
@@ -40,8 +40,8 @@ def parcel(work: Any, source: str, delivery: Delivery) -> Parcel:
             token=device.token,
             user=delivery.user,
             device_id=device.device_id,
-            push_id=ids.push_id,
-            vendor_id=ids.vendor_id,
+            push_id=push_id,
+            vendor_id=vendor_id,
             platform=device.platform,
         ),
         unread=delivery.unread,

@@ -1,6 +1,7 @@
 """Hints: values that only refine a notification. A wrong one is left out and named in a warning; it kills nothing.
 
-The tables say what each key may hold: a string (TEXT), an object (OBJECT) or one of some values.
+The tables say what each key may hold: a string (TEXT), an object (OBJECT), an object with a table of its own
+(ACTIVITY) or one of some values.
 Values follow Tencent's REST documentation of OfflinePushInfo and the field comments of its SDKs.
 """
 
@@ -9,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from pushgw.messages.model import AndroidInfo, ApnsInfo
+from pushgw.messages.model import AndroidInfo, ApnsInfo, LiveActivity
 from pushgw.messages.reader import as_integer
 
 TEXT: Collection[Any] = ("text",)
 OBJECT: Collection[Any] = ("object",)
+ACTIVITY: Collection[Any] = ("activity",)
 
 Row = tuple[str, Collection[Any]]
 """Field of the model, and what it may hold."""
@@ -56,6 +58,14 @@ APNS: Mapping[str, Row] = {
     "MutableContent": ("mutable_content", _SWITCH),
     "ContentAvailable": ("content_available", _SWITCH),
     "InterruptionLevel": ("interruption_level", ("passive", "active", "time-sensitive", "critical")),
+    "IsVoipPush": ("is_voip", _SWITCH),
+    "LiveActivity": ("live_activity", ACTIVITY),
+}
+
+LIVE_ACTIVITY: Mapping[str, Row] = {
+    "LaId": ("la_id", TEXT),
+    "Event": ("event", ("update", "end")),
+    "ContentState": ("content_state", OBJECT),
 }
 
 GROUP_TYPES = frozenset(
@@ -67,6 +77,8 @@ ORIGINS = ("RESTAPI", "Web", "Android", "iOS", "Windows", "Mac", "IPad", "Unknow
 PRIORITIES = ("High", "Normal", "Low", "Lowest")
 RECEIVE_OPTIONS = (0, 1, 2, 3, 4)
 LARGEST_BADGE = 2**31 - 1
+LATEST_DATE = 2**53
+"""Epoch s; a larger number is no number in every JSON reader."""
 
 
 class Hints:
@@ -144,11 +156,34 @@ class Hints:
                     kept[field] = value
                 else:
                     self._ignore(f"{path}.{key}", "it is no object")
+            elif allowed is ACTIVITY:
+                activity = self._activity(value, f"{path}.{key}")
+                if activity is not None:
+                    kept[field] = activity
             else:
                 chosen = self._choice(value, allowed, f"{path}.{key}")
                 if chosen is not None:
                     kept[field] = chosen
         return kept
+
+    def _activity(self, raw: Any, path: str) -> LiveActivity | None:
+        """A Live Activity's update. Without its event, or the state to show, there is nothing to push."""
+        kept = self._object(raw, LIVE_ACTIVITY, path) if raw != "" else None
+        if kept is None:
+            return None
+        if "event" not in kept:
+            self._ignore(path, "it has no Event")
+            return None
+        if kept["event"] != "end" and "content_state" not in kept:
+            self._ignore(path, "it has no ContentState")
+            return None
+        date = raw.get("DismissalDate", "")
+        seconds = as_integer(date, lenient=self._lenient)
+        if seconds is not None and 0 <= seconds <= LATEST_DATE:
+            kept["dismissal_date"] = seconds
+        elif date != "":
+            self._ignore(f"{path}.DismissalDate", "it is no epoch time")
+        return LiveActivity(**kept)
 
     def _choice(self, value: Any, allowed: Collection[Any], path: str) -> Any:
         """The value when it is among those allowed. An empty string is a key left blank: absent."""

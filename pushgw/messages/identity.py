@@ -35,6 +35,12 @@ def identify(source: str, user: str, device: str) -> Identity:
     return Identity(_base32(digest), _uuid(digest.hex()), notify_number(digest))
 
 
+def push_ids(source: str, user: str, device: str) -> tuple[str, str]:
+    """PushID and the vendor's UUID: what every push needs of `identify`."""
+    digest = _digest(source, user, device)
+    return _base32(digest), _uuid(digest.hex())
+
+
 def push_id(source: str, user: str, device: str) -> str:
     """The PushID alone. ``user`` and ``device`` are empty where a receipt concerns none."""
     return _base32(_digest(source, user, device))

@@ -71,6 +71,19 @@ class AndroidInfo(msgspec.Struct, frozen=True, kw_only=True):
     meizu_notice_type: int | None = None
 
 
+class LiveActivity(msgspec.Struct, frozen=True, kw_only=True):
+    """``OfflinePushInfo.ApnsInfo.LiveActivity``: the new state of an activity on the lock screen, or its end."""
+
+    event: str
+    """``update`` or ``end``."""
+    la_id: str | None = None
+    """The activity's name in Tencent's service."""
+    content_state: dict[str, Any] | None = None
+    """What the app's widget shows; only an ``end`` may do without."""
+    dismissal_date: int | None = None
+    """When an ended activity leaves the lock screen, epoch s."""
+
+
 class ApnsInfo(msgspec.Struct, frozen=True, kw_only=True):
     """``OfflinePushInfo.ApnsInfo``, likewise."""
 
@@ -82,6 +95,8 @@ class ApnsInfo(msgspec.Struct, frozen=True, kw_only=True):
     mutable_content: int | None = None
     content_available: int | None = None
     interruption_level: str | None = None
+    is_voip: int | None = None
+    live_activity: LiveActivity | None = None
 
 
 class OfflinePushInfo(msgspec.Struct, frozen=True, kw_only=True):

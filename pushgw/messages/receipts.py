@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from pushgw.messages.errors import DecodeError
-from pushgw.messages.identity import Identity, identify, notify_number, push_id, vendor_uuid
+from pushgw.messages.identity import Identity, identify, notify_number, push_id, push_ids, vendor_uuid
 from pushgw.messages.model import Kind, NotAMessage, OfflineMessage, Source
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "mask_token",
     "notify_number",
     "push_id",
+    "push_ids",
     "pushed",
     "suppressed",
     "vendor_uuid",

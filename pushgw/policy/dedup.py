@@ -11,6 +11,7 @@ import msgspec
 from pushgw.messages.model import C2CRecall, GroupRecall, Kind, NotAMessage, OfflineMessage
 from pushgw.settings import PolicySettings
 
+_GROUP, _TASK = Kind.GROUP, Kind.TASK
 GROUP_WINDOW_S = 300
 """Tencent drops a group message whose Random was used in the last five minutes (group message documentation)."""
 
@@ -27,13 +28,13 @@ class Claim(msgspec.Struct, frozen=True):
 
 def claim_keys(message: OfflineMessage | NotAMessage, options: PolicySettings) -> tuple[Claim, ...]:
     """One claim for a group message, one for each receiver of any other, none for what was never sent."""
-    if isinstance(message, NotAMessage) or message.send_result != 0:
+    if not isinstance(message, OfflineMessage) or message.send_result != 0:
         return ()
     at = message.time
-    if message.kind is Kind.GROUP:
+    if message.kind is _GROUP:
         content = message.body_digest.hex() if options.group_include_content else "-"
         return (Claim(_group_key(message, content), at, GROUP_WINDOW_S),)
-    kind = "task" if message.kind is Kind.TASK else "c2c"
+    kind = "task" if message.kind is _TASK else "c2c"
     seq = message.seq if options.c2c_include_seq else "-"
     sender = message.sender
     mark = f"{kind} {message.app} {at} {message.random} {seq} {len(sender)} {sender}"
@@ -45,7 +46,7 @@ def claim_keys(message: OfflineMessage | NotAMessage, options: PolicySettings) -
 
 def event_key(message: OfflineMessage | NotAMessage) -> str | None:
     """The key of the EventId; None where the record has none or claims nothing."""
-    if isinstance(message, NotAMessage) or message.send_result != 0 or message.event_id is None:
+    if not isinstance(message, OfflineMessage) or message.send_result != 0 or message.event_id is None:
         return None
     return f"event {message.app} {message.event_id}"
 
@@ -55,7 +56,7 @@ def tombstone_keys(message: OfflineMessage | NotAMessage) -> tuple[str, ...]:
 
     Empty where the record does not say what a recall would name (MsgSeq of a group, else MsgKey).
     """
-    if isinstance(message, NotAMessage):
+    if not isinstance(message, OfflineMessage):
         return ()
     if message.group_id is not None:
         if message.seq is None:

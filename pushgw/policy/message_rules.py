@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pushgw.messages.model import Kind, NotAMessage
+from pushgw.messages.model import Kind, OfflineMessage
 from pushgw.policy.case import Case
 from pushgw.policy.content import has_body
 from pushgw.policy.dedup import GROUP_WINDOW_S
 from pushgw.policy.dnd import moment
 
 if TYPE_CHECKING:
-    from pushgw.messages.model import OfflineMessage
 
     class MessageCase(Case):
         """A case past A3 and A4, which stop whatever is no message."""
@@ -33,7 +32,7 @@ def redelivered(case: Case) -> str | None:
 def not_a_message(case: Case) -> str | None:
     """A3."""
     message = case.message
-    if not isinstance(message, NotAMessage) or message.send_failed:
+    if isinstance(message, OfflineMessage) or message.send_failed:
         return None
     return message.detail or f"{message.command or 'The record'} is no chat message."
 
@@ -41,9 +40,9 @@ def not_a_message(case: Case) -> str | None:
 def send_failed(case: Case) -> str | None:
     """A4."""
     message = case.message
-    if isinstance(message, NotAMessage):
-        return (message.detail or "The message was not delivered.") if message.send_failed else None
-    return f"SendMsgResult is {message.send_result}." if message.send_result != 0 else None
+    if isinstance(message, OfflineMessage):
+        return f"SendMsgResult is {message.send_result}." if message.send_result != 0 else None
+    return (message.detail or "The message was not delivered.") if message.send_failed else None
 
 
 def duplicate(case: MessageCase) -> str | None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         receiver: str
 
 
+_UNKNOWN, _OUT = Login.UNKNOWN, Login.OUT  # looking up an enum's member costs more than the whole comparison
 NOT_NOTIFY = 2
 UNLESS_MENTIONED = (3, 4)
 
@@ -46,9 +47,9 @@ def not_logged_in(case: ReceiverCase) -> str | None:
     if hint is not None and hint.state is not None:
         return f"The record says that {case.receiver} is Offline." if hint.state is State.OFFLINE else None
     user = case.facts.user
-    if user.login is Login.UNKNOWN:
+    if user.login is _UNKNOWN:
         return f"No login of {case.receiver} was ever reported."
-    if user.login is Login.OUT:
+    if user.login is _OUT:
         return f"{case.receiver} logged out at {moment(user.logout_ms / 1000)}."
     over = user.online_ms / 1000 + case.options.login_ttl_days * DAY_S
     if case.now >= over:
