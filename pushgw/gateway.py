@@ -92,6 +92,7 @@ class Gateway:
         self._dead_letters: list[DeadLetter] = []
         self._recallable: dict[str, Work] = {}
         self._troubles: dict[str, str] = {}
+        self._closing = False
 
     # --- the sentence, top-down --------------------------------------------------------------------------
 
@@ -477,7 +478,7 @@ class Gateway:
         """Before partitions are given up: wait for what is in flight of them, but not for ever. What is left is
         abandoned: its next owner gets it again, with the same vendor-side ids."""
         deadline = asyncio.get_running_loop().time() + self._settings.shutdown.grace
-        while self._intake.in_flight(partitions) > 0:
+        while not self._closing and self._intake.in_flight(partitions) > 0:
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0 or not await self._moved(left):
                 break
@@ -515,6 +516,7 @@ class Gateway:
             await asyncio.sleep(EXPIRE_EVERY_S)
 
     async def _close(self) -> None:
+        self._closing = True  # leaving the group revokes our partitions: there is nobody left to wait for
         await self._dispatcher.close()
         await self._intake.close()
         await self._outlet.close()

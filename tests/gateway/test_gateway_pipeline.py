@@ -293,6 +293,26 @@ async def test_a_revoked_partition_is_finished_first(plant: Any, message: Make) 
     assert len(plant.outlet.receipts) == 1
 
 
+async def test_a_defect_ends_the_process_at_once(
+    plant: Any, message: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exception that nobody foresaw in the settle loop comes out of `run`, and leaving the group waits for nobody."""
+    await plant.with_devices("bob")
+
+    async def broken(_receipts: Any) -> None:
+        raise ZeroDivisionError
+
+    async def close() -> None:
+        await plant.intake.on_revoke({TOPIC})
+
+    monkeypatch.setattr(plant.outlet, "publish", broken)
+    monkeypatch.setattr(plant.intake, "close", close)
+    plant.intake.put(message("bob"))
+    with pytest.raises(ZeroDivisionError):
+        await asyncio.wait_for(asyncio.shield(plant.running), 5)
+    await plant.state.store.close()
+
+
 async def test_a_full_backlog_pauses_intake(make_plant: Make, message: Make) -> None:
     """With more in flight than the backlog allows, intake pauses; it resumes when there is room."""
     plant = make_plant()
