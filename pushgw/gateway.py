@@ -11,24 +11,22 @@ import asyncio
 import gc
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
 import structlog
 
-from pushgw.delivery.decide import Decider, Suppression
+from pushgw.delivery.decide import Decider
 from pushgw.delivery.dispatcher import Dispatcher
 from pushgw.delivery.lane import End, Ending
 from pushgw.delivery.overwrite import ask as overwrite_question
 from pushgw.delivery.overwrite import decide_overwrite, overwriting_messages
 from pushgw.delivery.plan import plan
-from pushgw.delivery.report import receipt_of_ending, receipt_of_suppression
 from pushgw.delivery.tally import Tally
 from pushgw.delivery.work import DeadLetter, Work
 from pushgw.kafka.intake import Batch, Intake, Record
-from pushgw.kafka.outlet import Outlet, OutletError
+from pushgw.kafka.outlet import Outlet
 from pushgw.messages.codec import MessageCodec
 from pushgw.messages.errors import DecodeError
 from pushgw.messages.events import decode_user_event
@@ -37,15 +35,15 @@ from pushgw.messages.model import (
     C2CRecall,
     Decoded,
     GroupRecall,
-    NotAMessage,
-    OfflineMessage,
     Source,
     UserEvent,
 )
 from pushgw.messages.receipts import dead_letter_headers
+from pushgw.patience import Patience
 from pushgw.policy.dedup import recall_keys
 from pushgw.settings import Settings
-from pushgw.state.protocol import Admission, DeadToken, Raise, Settlement, Shown, StateStore, StateUnavailable
+from pushgw.settling import Settler
+from pushgw.state.protocol import Admission, StateStore
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -76,22 +74,26 @@ class Gateway:
         self._outlet = outlet
         self._state = state
         self._decider = decider
-        self._dispatcher = make_dispatcher(self._ended)
         self._clock = clock
         self.tally = tally or Tally()
+        self._patience = Patience()
+        self._settler = Settler(
+            outlet=outlet,
+            state=state,
+            patience=self._patience,
+            badges=decider.badges,
+            tally=self.tally,
+            clock=clock,
+            remember_shown=settings.policy.recall.overwrite,
+            close_record=intake.settle,
+        )
+        self._dispatcher = make_dispatcher(self._settler.ended)
         self._codec = MessageCodec(
             default_app=settings.sdk_app_id,
             lenient=settings.policy.lenient,
             with_body_digest=settings.policy.group_include_content,
         )
         self._stopping = asyncio.Event()
-        self._to_settle = asyncio.Event()
-        self._progress = asyncio.Event()
-        self._endings: list[Ending] = []
-        self._decided: list[tuple[Work, list[Suppression]]] = []
-        self._dead_letters: list[DeadLetter] = []
-        self._recallable: dict[str, Work] = {}
-        self._troubles: dict[str, str] = {}
         self._closing = False
 
     # --- the sentence, top-down --------------------------------------------------------------------------
@@ -100,7 +102,7 @@ class Gateway:
         """Work until `stop`. Raises what cannot be mended while running (such as a broker that refuses our login)."""
         await self._outlet.start()
         await self._intake.start(self._finish_partitions)
-        loops = (self._pipeline(), self._settle_loop(), self._commit_loop(), self._expire_loop())
+        loops = (self._pipeline(), self._settler.run(), self._commit_loop(), self._expire_loop())
         tasks = [asyncio.create_task(loop) for loop in loops]
         stopped = asyncio.create_task(self._stopping.wait())
         try:
@@ -132,7 +134,6 @@ class Gateway:
     def stop(self) -> None:
         """Take no more records; finish what is in flight within ``shutdown.grace``."""
         self._stopping.set()
-        self._progress.set()
 
     # --- decode ------------------------------------------------------------------------------------------
 
@@ -173,13 +174,13 @@ class Gateway:
         """User events and recalls change what is remembered; they make no receipts."""
         if events:
             flat = [event for _, found in events for event in found]
-            await self._patiently(lambda: self._state.apply(flat))
+            await self._patience.ask(lambda: self._state.apply(flat))
             self.tally.user_events += len(events)
         if recalls:
             keys = [
                 key for _, r in recalls if isinstance(r, C2CRecall | GroupRecall) for key in recall_keys(r)
             ]
-            await self._patiently(lambda: self._state.bury(keys, self._clock()))
+            await self._patience.ask(lambda: self._state.bury(keys, self._clock()))
             self._cancel(keys)
             await self._badges_of_recalls(recalls)
             self.tally.recalls += len(recalls)
@@ -190,12 +191,12 @@ class Gateway:
         )
         for record, _ in (*events, *recalls):
             if record.source not in overwriting:
-                self._closed(record)
+                self._intake.settle(record)
 
     async def _overwrite(self, recalls: list[tuple[Record, Decoded]], keys: list[str]) -> set[Source]:
         """Push in place of what devices still show of the withdrawn messages; the records that are settled with these pushes."""
         now = self._clock()
-        shown = await self._patiently(lambda: self._state.shown(keys, now))
+        shown = await self._patience.ask(lambda: self._state.shown(keys, now))
         busy: set[Source] = set()
         for record, recall in recalls if shown else ():
             assert isinstance(recall, C2CRecall | GroupRecall)  # noqa: S101  as _decode sorted them
@@ -214,7 +215,7 @@ class Gateway:
                 overwrite_question(message, work.source)
                 for work, (message, _) in zip(works, messages, strict=True)
             ]
-            admissions = await self._patiently(partial(self._state.admit, questions, now))
+            admissions = await self._patience.ask(partial(self._state.admit, questions, now))
             shipments = []
             for work, (message, pairs), admission in zip(works, messages, admissions, strict=True):
                 if admission.settled:
@@ -238,12 +239,12 @@ class Gateway:
             if isinstance(r, C2CRecall) and r.unread is not None
         ]
         if bases:
-            await self._patiently(lambda: self._state.apply(bases))
+            await self._patience.ask(lambda: self._state.apply(bases))
 
     def _cancel(self, tombstones: list[str]) -> None:
         """What waits in a lane and was withdrawn is not sent any more."""
         for key in tombstones:
-            work = self._recallable.get(key)
+            work = self._settler.recallable.get(key)
             if work is not None:
                 work.cancel(key)
 
@@ -264,7 +265,7 @@ class Gateway:
             questions.append(question)
         if not asked:
             return []
-        admissions = await self._patiently(lambda: self._state.admit(questions, self._clock()))
+        admissions = await self._patience.ask(lambda: self._state.admit(questions, self._clock()))
         return list(zip(asked, admissions, strict=True))
 
     # --- decide, plan, dispatch --------------------------------------------------------------------------
@@ -274,7 +275,7 @@ class Gateway:
         now = self._clock()
         for work, admission in admitted:
             if admission.settled:
-                self._closed(work.record)
+                self._intake.settle(work.record)
                 continue
             try:
                 decision = self._decider.decide(work.message, admission, now)
@@ -284,134 +285,23 @@ class Gateway:
                 continue
             work.open = len(decision.deliveries) + len(decision.suppressions)
             if work.open == 0:
-                self._closed(work.record)
+                self._intake.settle(work.record)
                 continue
             if planned:
                 work.shipments = planned
                 work.badged = decision.badged
                 for key in work.tombstones:
-                    self._recallable[key] = work
+                    self._settler.recallable[key] = work
                 shipments += planned
             if decision.suppressions:
-                self._decided.append((work, decision.suppressions))
-                self._to_settle.set()
+                self._settler.suppressed(work, decision.suppressions)
         self._dispatcher.dispatch(shipments)
-
-    # --- settle ------------------------------------------------------------------------------------------
-
-    def _ended(self, endings: list[Ending]) -> None:
-        self._endings += endings
-        self._to_settle.set()
-
-    async def _settle_loop(self) -> None:
-        while True:
-            await self._to_settle.wait()
-            self._to_settle.clear()
-            endings, self._endings = self._endings, []
-            decided, self._decided = self._decided, []
-            letters, self._dead_letters = self._dead_letters, []
-            await self._settle(endings, decided, letters)
-            self._progress.set()
-
-    async def _settle(
-        self, endings: list[Ending], decided: list[tuple[Work, list[Suppression]]], letters: list[DeadLetter]
-    ) -> None:
-        """Receipts first, then done marks, then the ledger: a crash in between repeats a receipt, never loses one."""
-        now = self._clock()
-        tokens = await self._mark_dead([e for e in endings if e.end is End.DEAD])
-        receipts: list[tuple[bytes | None, bytes]] = []
-        for work, suppressions in decided:
-            for suppression in suppressions:
-                receipts.append(receipt_of_suppression(work, suppression, now))
-                work.close_one(suppression.user or "", suppression.device)
-                self.tally.suppressed[suppression.reason.code] += 1
-        works = {id(work): work for work, _ in decided}
-        for ending in endings:
-            parcel = ending.parcel
-            work = parcel.work
-            works[id(work)] = work
-            receipts.append(receipt_of_ending(work, ending, tokens.get(id(ending), ""), now))
-            work.close_one(parcel.user, parcel.device)
-            if parcel.counts and ending.end is _PUSHED and parcel.user not in work.raised:
-                work.raises[parcel.user] = parcel.unread
-                work.raised.add(parcel.user)
-            self.tally.ended(ending)
-        await self._publish(receipts, letters)
-        settlements = [_settlement(work) for work in works.values()]
-        if settlements:
-            await self._patiently(lambda: self._state.settle(settlements, now))
-        if self._settings.policy.recall.overwrite:
-            await self._remember_shown(endings, now)
-        for work in works.values():
-            if work.open == 0:
-                self._forget(work)
-                if not work.recall or all(sibling.open == 0 for sibling in work.siblings):
-                    self._closed(work.record)
-        for letter in letters:
-            self._closed(letter.record)
-
-    async def _remember_shown(self, endings: list[Ending], now: float) -> None:
-        """What devices show now, so that a recall can overwrite it."""
-        shown = [
-            Shown(work.tombstone_of(e.parcel.user), e.parcel.user, e.parcel.device.device_id)
-            for e in endings
-            if e.end is _PUSHED and (work := e.parcel.work).tombstones
-        ]
-        if shown:
-            await self._patiently(lambda: self._state.show(shown, now))
-
-    async def _mark_dead(self, endings: list[Ending]) -> dict[int, str]:
-        """What was done about each dead token, by the ending's identity."""
-        if not endings:
-            return {}
-        dead = [
-            DeadToken(
-                app=e.parcel.work.message.app,
-                user=e.parcel.user,
-                device_id=e.parcel.device.device_id,
-                token=e.parcel.target.token,
-                sent_ms=int(e.sent_at * 1000),
-                dead_since_ms=e.outcome.dead_since_ms if e.outcome else None,
-            )
-            for e in endings
-        ]
-        actions = await self._patiently(lambda: self._state.mark_dead(dead))
-        return {id(e): action for e, action in zip(endings, actions, strict=True)}
-
-    async def _publish(self, receipts: list[tuple[bytes | None, bytes]], letters: list[DeadLetter]) -> None:
-        """Receipts and dead letters, acknowledged. While the broker does not take them, nothing advances."""
-        wait = 0.5
-        while receipts or letters:
-            try:
-                if receipts:
-                    await self._outlet.publish(receipts)
-                    self.tally.receipts += len(receipts)
-                    receipts = []
-                if letters:
-                    await self._outlet.dead_letters([(x.record, x.headers) for x in letters])
-                    self.tally.dead_letters += len(letters)
-                    letters = []
-            except OutletError as error:
-                self._in_trouble("receipts", str(error))
-                await asyncio.sleep(wait)
-                wait = min(wait * 2, 10.0)
-        self._out_of_trouble("receipts")
 
     # --- the record's life -------------------------------------------------------------------------------
 
-    def _closed(self, record: Record) -> None:
-        self._intake.settle(record)
-
-    def _forget(self, work: Work) -> None:
-        for key in work.tombstones:
-            self._recallable.pop(key, None)
-        for user in work.badged:
-            self._decider.badges.release(work.message.app, user)
-
     def _bury_record(self, record: Record, error: DecodeError) -> None:
         headers = dead_letter_headers(str(record.source), error, record.timestamp_ms)
-        self._dead_letters.append(DeadLetter(record, headers))
-        self._to_settle.set()
+        self._settler.unreadable(DeadLetter(record, headers))
         log.warning(
             "dead_letter", source=str(record.source), code=error.code, error=error.sentence, path=error.path
         )
@@ -439,7 +329,7 @@ class Gateway:
     @property
     def troubles(self) -> dict[str, str]:
         """Why nothing moves at the moment: "state" or "receipts" -> one sentence. Empty when all is well."""
-        return dict(self._troubles)
+        return self._patience.troubles
 
     @property
     def open_records(self) -> int:
@@ -456,23 +346,7 @@ class Gateway:
             self._intake.resume_all()
             return
         self._intake.pause_all()
-        self._progress.clear()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._progress.wait(), IDLE_WAIT_S)
-
-    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Ask the store until it answers: nothing is guessed while it is away."""
-        wait = 0.2
-        while True:
-            try:
-                answer = await call()
-            except StateUnavailable as error:
-                self._in_trouble("state", str(error))
-                await asyncio.sleep(wait)
-                wait = min(wait * 2, 5.0)
-            else:
-                self._out_of_trouble("state")
-                return answer
+        await self._settler.moved(IDLE_WAIT_S)
 
     async def _finish_partitions(self, partitions: set[tuple[str, int]]) -> None:
         """Before partitions are given up: wait for what is in flight of them, but not for ever. What is left is
@@ -480,14 +354,14 @@ class Gateway:
         deadline = asyncio.get_running_loop().time() + self._settings.shutdown.grace
         while not self._closing and self._intake.in_flight(partitions) > 0:
             left = deadline - asyncio.get_running_loop().time()
-            if left <= 0 or not await self._moved(left):
+            if left <= 0 or not await self._settler.moved(left):
                 break
 
     async def _drain(self) -> None:
         deadline = asyncio.get_running_loop().time() + self._settings.shutdown.grace
         while self.open_records > 0:
             left = deadline - asyncio.get_running_loop().time()
-            if left <= 0 or not await self._moved(left):
+            if left <= 0 or not await self._settler.moved(left):
                 log.warning(
                     "abandoned",
                     records=self.open_records,
@@ -496,14 +370,6 @@ class Gateway:
                 break
         await self._intake.commit()
 
-    async def _moved(self, timeout: float) -> bool:
-        """Wait until something was settled; False when nothing was in time."""
-        self._progress.clear()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._progress.wait(), timeout)
-            return True
-        return False
-
     async def _commit_loop(self) -> None:
         while True:
             await asyncio.sleep(COMMIT_EVERY_S)
@@ -511,7 +377,7 @@ class Gateway:
 
     async def _expire_loop(self) -> None:
         while True:
-            await self._patiently(lambda: self._state.expire(self._clock()))
+            await self._patience.ask(lambda: self._state.expire(self._clock()))
             gc.collect()  # cycles are rare here; `pushgw run` turns the automatic collector off
             await asyncio.sleep(EXPIRE_EVERY_S)
 
@@ -520,24 +386,3 @@ class Gateway:
         await self._dispatcher.close()
         await self._intake.close()
         await self._outlet.close()
-
-    def _in_trouble(self, where: str, why: str) -> None:
-        if self._troubles.get(where) != why:
-            log.error("paused", where=where, why=why)
-        self._troubles[where] = why
-
-    def _out_of_trouble(self, where: str) -> None:
-        if self._troubles.pop(where, None) is not None:
-            log.info("resumed", where=where)
-
-
-def _settlement(work: Work) -> Settlement:
-    """What is new of this record since its last settlement."""
-    app = work.message.app
-    raises = tuple([Raise(app=app, user=user, to=to) for user, to in work.raises.items()])
-    if work.open == 0:
-        return Settlement(source=work.source, complete=True, raises=raises)
-    done = tuple(work.closed)
-    work.raises = {}
-    work.closed = []
-    return Settlement(source=work.source, done=done, complete=False, raises=raises)

@@ -65,8 +65,12 @@ class Dispatcher:
 
     @property
     def busy(self) -> bool:
-        """Whether every lane has more than enough to do, so that new shipments could only wait."""
-        return bool(self._lanes) and all(lane.open >= self._enough for lane in self._lanes.values())
+        """Whether every lane is moving and has more than enough to do, so that new shipments could only wait.
+
+        A lane that has stopped moving does not count: the records behind may be for others.
+        """
+        lanes = self._lanes.values()
+        return bool(lanes) and all(lane.open >= self._enough and lane.moving for lane in lanes)
 
     async def close(self) -> None:
         """Abandon what is open and close all connections."""
@@ -95,7 +99,8 @@ class Dispatcher:
 
     def _open_lane(self, entry: CredentialEntry) -> Lane:
         adapter, account = entry.adapter, entry.account
-        assert adapter is not None and account is not None  # noqa: S101  C2 and C4 come before dispatch
+        assert adapter is not None  # noqa: S101  rules C2 and C4 come before dispatch
+        assert account is not None  # noqa: S101  as above
         sender = AsyncSender(
             self._auth_transport, timeout=AUTH_TIMEOUT_S, http2=adapter.http2, tls=adapter.tls(account)
         )

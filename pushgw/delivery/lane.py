@@ -26,6 +26,7 @@ LONGEST_WAIT_S = 60.0
 PROBE_AFTER_S = 30.0
 """A refused credential is tried again after this time, then after twice as long each time."""
 LONGEST_PROBE_S = 900.0
+STILL_S = 1.0
 FIRST_PAUSE_S = 1.0
 """A vendor that throttles us and names no time is left alone for so long; each time in a row for twice as long."""
 
@@ -82,7 +83,8 @@ class Lane:
         clock: Callable[[], float],
         rng: random.Random,
     ) -> None:
-        assert entry.adapter is not None and entry.account is not None  # noqa: S101  only usable credentials get a lane
+        assert entry.adapter is not None  # noqa: S101  only usable credentials get a lane
+        assert entry.account is not None  # noqa: S101  as above
         self.entry = entry
         self._adapter = entry.adapter
         self._account = entry.account
@@ -99,6 +101,7 @@ class Lane:
         self._probe: asyncio.TimerHandle | None = None
         self._refreshing: asyncio.Task[None] | None = None
         self._failing_since: float | None = None
+        self._answered_at = clock()
         self._limit = settings.in_flight
         self._pause: asyncio.TimerHandle | None = None
         self._pause_step = FIRST_PAUSE_S
@@ -120,6 +123,11 @@ class Lane:
         """Whether nothing has gone through for longer than one request may take."""
         since = self._failing_since
         return since is not None and self._clock() - since > self._settings.timeout
+
+    @property
+    def moving(self) -> bool:
+        """Whether the vendor has answered within the last second, or has nothing to answer."""
+        return self._in_flight == 0 or self._clock() - self._answered_at < STILL_S
 
     def offer(self, shipments: Sequence[Shipment]) -> None:
         """Take shipments over. While the lane fails, it holds no more than ``backlog`` of them; the rest is given up."""
@@ -265,7 +273,7 @@ class Lane:
     def _completed(self, completions: Sequence[Completion]) -> None:
         endings: list[Ending] = []
         self._in_flight -= len(completions)
-        now = self._clock()
+        now = self._answered_at = self._clock()
         for completion in completions:
             shipment = completion.tag
             assert isinstance(shipment, Shipment)  # noqa: S101  tags are ours
@@ -294,10 +302,8 @@ class Lane:
         now = self._clock()
         for parcel, outcome in zip(shipment.parcels, outcomes, strict=True):
             action = outcome.action
-            if action is Action.AUTH and not shipment.auth_tried:
-                again.append(parcel)
-                why.append(outcome)
-            elif action is Action.RETRY or action is Action.RETRY_AFTER:
+            first_auth = action is Action.AUTH and not shipment.auth_tried
+            if first_auth or action is Action.RETRY or action is Action.RETRY_AFTER:
                 again.append(parcel)
                 why.append(outcome)
             elif action in (Action.CONFIG, Action.AUTH):

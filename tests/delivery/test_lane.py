@@ -51,6 +51,17 @@ async def test_a_failing_vendor_delays_nobody_else(desk: Any, entry: Make, ship:
     assert len(desk.vendors[1].waiting) == desk.settings.in_flight
 
 
+async def test_a_lane_that_hangs_does_not_stop_intake(make_desk: Make, entry: Make, ship: Make) -> None:
+    """A full lane that moves holds back new records; one that has not been answered for a second does not."""
+    desk = make_desk(in_flight=2)
+    e = entry()
+    desk.offer(*(ship(e, f"u{n}") for n in range(10)))
+    assert desk.dispatcher.busy
+    desk.now += 2
+    assert not desk.dispatcher.busy
+    await desk.dispatcher.close()
+
+
 async def test_a_failing_lane_is_bounded_and_does_not_count_for_the_others(
     make_desk: Make, entry: Make, ship: Make
 ) -> None:

@@ -55,7 +55,7 @@ async def test_a_device_left_over_after_a_crash_still_counts(
     plant.gateway._dispatcher._settings = slow
     plant.intake.put(body)
     await plant.until(lambda: len(plant.outlet.receipts) == 1 and "settle" in plant.state.calls)
-    await plant.until(lambda: not plant.gateway._to_settle.is_set())
+    await plant.until(lambda: not plant.gateway._settler._waiting.is_set())
     await plant.crash()
     again = make_plant()
     await again.start()

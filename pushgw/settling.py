@@ -1,0 +1,199 @@
+"""The last room: receipts are published, done marks written, and only then may Kafka forget the record."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from pushgw.delivery.badges import BadgeBook
+from pushgw.delivery.decide import Suppression
+from pushgw.delivery.lane import End, Ending
+from pushgw.delivery.report import Keyed, receipt_of_ending, receipt_of_suppression
+from pushgw.delivery.tally import Tally
+from pushgw.delivery.work import DeadLetter, Work
+from pushgw.kafka.intake import Record
+from pushgw.kafka.outlet import Outlet, OutletError
+from pushgw.patience import Patience
+from pushgw.state.protocol import DeadToken, Raise, Settlement, Shown, StateStore
+
+_PUSHED = End.PUSHED
+
+
+class Settler:
+    """Gathers what has ended while the last round is under way, and settles it in one go."""
+
+    def __init__(
+        self,
+        *,
+        outlet: Outlet,
+        state: StateStore,
+        patience: Patience,
+        badges: BadgeBook,
+        tally: Tally,
+        clock: Callable[[], float],
+        remember_shown: bool,
+        close_record: Callable[[Record], None],
+    ) -> None:
+        self._outlet = outlet
+        self._state = state
+        self._patience = patience
+        self._badges = badges
+        self._tally = tally
+        self._clock = clock
+        self._remembers_shown = remember_shown
+        self._close_record = close_record
+        self._endings: list[Ending] = []
+        self._suppressed: list[tuple[Work, list[Suppression]]] = []
+        self._letters: list[DeadLetter] = []
+        self._waiting = asyncio.Event()
+        self._progress = asyncio.Event()
+        self.recallable: dict[str, Work] = {}
+        """Works in hand by their tombstone keys: a recall finds what still waits."""
+
+    # --- what comes in -----------------------------------------------------------------------------------
+
+    def ended(self, endings: list[Ending]) -> None:
+        """What lanes have done."""
+        self._endings += endings
+        self._waiting.set()
+
+    def suppressed(self, work: Work, suppressions: list[Suppression]) -> None:
+        """What the policy has held back."""
+        self._suppressed.append((work, suppressions))
+        self._waiting.set()
+
+    def unreadable(self, letter: DeadLetter) -> None:
+        """What goes to the dead letters."""
+        self._letters.append(letter)
+        self._waiting.set()
+
+    # --- rounds ------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Round after round, until cancelled."""
+        while True:
+            await self._waiting.wait()
+            self._waiting.clear()
+            endings, self._endings = self._endings, []
+            suppressed, self._suppressed = self._suppressed, []
+            letters, self._letters = self._letters, []
+            await self._settle(endings, suppressed, letters)
+            self._progress.set()
+
+    async def moved(self, timeout: float) -> bool:
+        """Wait until a round has ended; False when none has within ``timeout`` s."""
+        self._progress.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._progress.wait(), timeout)
+            return True
+        return False
+
+    async def _settle(
+        self,
+        endings: list[Ending],
+        suppressed: list[tuple[Work, list[Suppression]]],
+        letters: list[DeadLetter],
+    ) -> None:
+        """Receipts first, then done marks, then the ledger: a crash in between repeats a receipt, never loses one."""
+        now = self._clock()
+        tokens = await self._mark_dead([e for e in endings if e.end is End.DEAD])
+        receipts, works = self._report(endings, suppressed, tokens, now)
+        await self._publish(receipts, letters)
+        if works:
+            settlements = [_settlement(work) for work in works]
+            await self._patience.ask(lambda: self._state.settle(settlements, now))
+        if self._remembers_shown:
+            await self._remember_shown(endings, now)
+        for work in works:
+            if work.open == 0:
+                self._forget(work)
+        for letter in letters:
+            self._close_record(letter.record)
+
+    def _report(
+        self,
+        endings: list[Ending],
+        suppressed: list[tuple[Work, list[Suppression]]],
+        tokens: dict[int, str],
+        now: float,
+    ) -> tuple[list[Keyed], list[Work]]:
+        """A receipt for each receiver and device that has ended, and the works that they belong to."""
+        receipts: list[Keyed] = []
+        works: dict[int, Work] = {}
+        for work, suppressions in suppressed:
+            works[id(work)] = work
+            for suppression in suppressions:
+                receipts.append(receipt_of_suppression(work, suppression, now))
+                work.close_one(suppression.user or "", suppression.device)
+                self._tally.suppressed[suppression.reason.code] += 1
+        for ending in endings:
+            parcel = ending.parcel
+            work = parcel.work
+            works[id(work)] = work
+            receipts.append(receipt_of_ending(work, ending, tokens.get(id(ending), ""), now))
+            work.close_one(parcel.user, parcel.device)
+            if parcel.counts and ending.end is _PUSHED and parcel.user not in work.raised:
+                work.raises[parcel.user] = parcel.unread
+                work.raised.add(parcel.user)
+            self._tally.ended(ending)
+        return receipts, list(works.values())
+
+    async def _publish(self, receipts: list[Keyed], letters: list[DeadLetter]) -> None:
+        """Acknowledged. While the broker does not take them, nothing advances."""
+        if receipts:
+            await self._patience.ask(lambda: self._outlet.publish(receipts), "receipts", OutletError)
+            self._tally.receipts += len(receipts)
+        if letters:
+            buried = [(letter.record, letter.headers) for letter in letters]
+            await self._patience.ask(lambda: self._outlet.dead_letters(buried), "receipts", OutletError)
+            self._tally.dead_letters += len(letters)
+
+    async def _mark_dead(self, endings: list[Ending]) -> dict[int, str]:
+        """What was done about each dead token, by the ending's identity."""
+        if not endings:
+            return {}
+        dead = [
+            DeadToken(
+                app=e.parcel.work.message.app,
+                user=e.parcel.user,
+                device_id=e.parcel.device.device_id,
+                token=e.parcel.target.token,
+                sent_ms=int(e.sent_at * 1000),
+                dead_since_ms=e.outcome.dead_since_ms if e.outcome else None,
+            )
+            for e in endings
+        ]
+        actions = await self._patience.ask(lambda: self._state.mark_dead(dead))
+        return {id(e): action for e, action in zip(endings, actions, strict=True)}
+
+    async def _remember_shown(self, endings: list[Ending], now: float) -> None:
+        """What devices show now, so that a recall can overwrite it."""
+        shown = [
+            Shown(work.tombstone_of(e.parcel.user), e.parcel.user, e.parcel.device.device_id)
+            for e in endings
+            if e.end is _PUSHED and (work := e.parcel.work).tombstones
+        ]
+        if shown:
+            await self._patience.ask(lambda: self._state.show(shown, now))
+
+    def _forget(self, work: Work) -> None:
+        """All of the work is settled: its record may go, when it has no sibling left."""
+        for key in work.tombstones:
+            self.recallable.pop(key, None)
+        for user in work.badged:
+            self._badges.release(work.message.app, user)
+        if not work.recall or all(sibling.open == 0 for sibling in work.siblings):
+            self._close_record(work.record)
+
+
+def _settlement(work: Work) -> Settlement:
+    """What is new of this record since its last settlement."""
+    app = work.message.app
+    raises = tuple([Raise(app=app, user=user, to=to) for user, to in work.raises.items()])
+    if work.open == 0:
+        return Settlement(source=work.source, complete=True, raises=raises)
+    done = tuple(work.closed)
+    work.raises = {}
+    work.closed = []
+    return Settlement(source=work.source, done=done, complete=False, raises=raises)
