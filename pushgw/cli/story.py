@@ -44,6 +44,10 @@ DEVICES: dict[str, tuple[tuple[str, int, str, str], ...]] = {
     "dave": (("mate", 9003, "android", "IQAAAACy0DaveHmsToken01"),),
     "erin": (("mi", 9004, "android", "erinRegIdXiaomi01=="),),
     "frank": (("find", 9005, "android", "OPPO_CN_frank0123456789abcdef"),),
+    "holly": (("mate-next", 9009, "harmony", "MAMzLgIkEUHolly0123456789"),),
+    "hank": (("magic", 9010, "android", "hankHonorToken0123456789"),),
+    "vera": (("x200", 9011, "android", "17040000000000000000001"),),
+    "max": (("flyme", 9012, "android", "S5Q4b726e6b735c7e6f7d5c60415c5d4d5f5a75"),),
     "wendy": (("p60", 9006, "android", "IQAAAACy0WendyHmsToken02"),),
     "grace": (("iphone", 9001, "ios", "b2" * 32), ("mi", 9004, "android", "graceRegIdXiaomi02==")),
     "heidi": (("iphone", 9001, "ios", "c3" * 32),),
@@ -163,6 +167,10 @@ class _Writer:
             "wendy": ("p60", "huawei"),
             "erin": ("mi", "xiaomi"),
             "frank": ("find", "oppo"),
+            "holly": ("mate-next", "harmony"),
+            "hank": ("magic", "honor"),
+            "vera": ("x200", "vivo"),
+            "max": ("flyme", "meizu"),
         }
         scenes = []
         for kind, text in (

@@ -1,12 +1,15 @@
 """The SDK that adapters are written against, and the lanes stand on.
 
-An adapter's author needs Adapter, Credential, Request, Response, Push, Outcome and, for the tests, MockTransport.
+An adapter's author needs Adapter, Credential, Request, Response, Push, Outcome, an Emulator and, for the tests, MockTransport
+and the conformance kit of ``pushgw.vendor.testing``; docs/adding-a-vendor.md is the tour.
 Transports are named, so that a library is imported only where it is used.
 """
 
 from __future__ import annotations
 
+from pushgw.messages.model import AndroidInfo, ApnsInfo
 from pushgw.vendor.adapter import Account, Adapter, Auth, AuthFailed, Credential, Refused
+from pushgw.vendor.answers import fits_a_header, json_object, retry_after, vendor_words
 from pushgw.vendor.emulator import Accepted, Answer, Call, Emulator
 from pushgw.vendor.http import (
     Completion,
@@ -24,16 +27,20 @@ from pushgw.vendor.mock_transport import MockTransport, mock_transport
 from pushgw.vendor.plugin import Vendor, installed_vendors
 from pushgw.vendor.push import Action, Notification, Outcome, Push, Target
 from pushgw.vendor.send import AsyncSender
-from pushgw.vendor.texts import cut_bytes, cut_chars, cut_utf16
+from pushgw.vendor.texts import ELLIPSIS, HALF_CHARACTER, cut_bytes, cut_chars, cut_utf16
 from pushgw.vendor.token_cache import NO_AUTH, TokenCache
 
 __all__ = [
+    "ELLIPSIS",
+    "HALF_CHARACTER",
     "NO_AUTH",
     "Accepted",
     "Account",
     "Action",
     "Adapter",
+    "AndroidInfo",
     "Answer",
+    "ApnsInfo",
     "AsyncSender",
     "Auth",
     "AuthFailed",
@@ -60,10 +67,14 @@ __all__ = [
     "cut_bytes",
     "cut_chars",
     "cut_utf16",
+    "fits_a_header",
     "installed_vendors",
+    "json_object",
     "mask_request",
     "mock_transport",
+    "retry_after",
     "transport_named",
+    "vendor_words",
 ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -24,6 +24,17 @@ def json_object(text: bytes | str) -> dict[str, Any]:
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def fits_a_header(token: object) -> TypeGuard[str]:
+    """Whether a token server's token is one that a header can carry: some printable ASCII, no blank at either end."""
+    return (
+        isinstance(token, str)
+        and token.isascii()
+        and token.isprintable()
+        and token != ""
+        and token.strip(" ") == token
+    )
 
 
 def retry_after(response: Response, now: float) -> float | None:

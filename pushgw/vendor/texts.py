@@ -11,6 +11,9 @@ from collections.abc import Callable
 
 ELLIPSIS = "…"
 
+HALF_CHARACTER = "the text holds half a surrogate pair, which is no character"
+"""The sentence of Refused where encoding raises UnicodeEncodeError."""
+
 
 def cut_chars(text: str, limit: int) -> str:
     """``text``, or its beginning and an ellipsis, in at most ``limit`` characters (code points)."""

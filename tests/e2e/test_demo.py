@@ -25,7 +25,7 @@ async def _demo(*arguments: str) -> asyncio.subprocess.Process:
 
 
 async def test_the_demo_ends_as_the_story_says() -> None:
-    """`pushgw demo --json`: exit 0, every expected receipt and no other, every reason that can be shown, all five vendors."""
+    """`pushgw demo --json`: exit 0, every expected receipt and no other, every reason that can be shown, all nine vendors."""
     process = await _demo("--json")
     out, errors = await asyncio.wait_for(process.communicate(), 90)
     assert process.returncode == 0, errors.decode()
@@ -34,7 +34,9 @@ async def test_the_demo_ends_as_the_story_says() -> None:
     assert summary["records"] >= 60
     assert summary["receipts"] == summary["receipts_expected"]
     assert summary["receipts_missing"] == []
-    assert set(summary["pushed"]) == {"apns", "fcm", "huawei", "xiaomi", "oppo"}
+    assert set(summary["pushed"]) == {
+        *("apns", "fcm", "huawei", "harmony", "honor", "xiaomi", "oppo", "vivo", "meizu"),
+    }
     shown = {word.split()[0] for word in summary["suppressed"]}
     every = {f"A{n}" for n in range(2, 13)} | {f"B{n}" for n in range(1, 10)} | {f"C{n}" for n in range(1, 7)}
     assert shown == every

@@ -1,4 +1,4 @@
-"""A scripted HTTP/2 server over TLS, and the throw-away certificates it needs.
+"""A scripted HTTP/2 server over TLS, the throw-away certificates it needs, and lanes that send to it.
 
 The server does what its ``script`` says with each stream, so that a test can send what no well-behaved server would.
 """
@@ -8,11 +8,15 @@ from __future__ import annotations
 import asyncio
 import datetime
 import ipaddress
+import json
+import random
 import ssl
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -23,8 +27,18 @@ from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import DataReceived, Event, RequestReceived, StreamEnded
 from h2.exceptions import ProtocolError
+from h2.settings import SettingCodes, Settings
+from hyperframe.frame import GoAwayFrame
 
+from pushgw.credentials import CredentialDirectory, CredentialEntry, load_directory
+from pushgw.delivery.dispatcher import Dispatcher
+from pushgw.delivery.lane import Ending
+from pushgw.delivery.shipment import Parcel, Shipment
+from pushgw.policy.facts import Device
+from pushgw.settings import DispatchSettings
 from pushgw.vendor.http import Completion, TlsOptions, Transport, TransportFactory
+from pushgw.vendor.push import Notification, Target
+from vendors import apns, fcm
 
 
 @dataclass
@@ -189,9 +203,11 @@ class Stream:
         self.connection.h2.reset_stream(self.id, code)
         await self.connection.flush()
 
-    async def goaway(self, last_stream_id: int, data: bytes = b"") -> None:
+    async def goaway(
+        self, last_stream_id: int, data: bytes = b"", code: ErrorCodes = ErrorCodes.NO_ERROR
+    ) -> None:
         """Says goodbye and drops the connection."""
-        self.connection.h2.close_connection(last_stream_id=last_stream_id, additional_data=data)
+        self.connection.h2.close_connection(code, data, last_stream_id)
         await self.connection.flush()
         self.connection.writer.close()
 
@@ -213,6 +229,31 @@ class Connection:
     """Set once it is over."""
     poured: list[int] = field(default_factory=list)
     """Streams that get data as long as there is a window for it."""
+    deaf: bool = False
+    """It reads what comes and says nothing any more, not even that a PING arrived: the peer behind it is gone."""
+
+    async def open(self, streams: int | None) -> None:
+        """Says that so many streams may be open at once; who opens more is for the script to refuse."""
+        lenient = self.h2.local_settings
+        if streams is not None:
+            said = {SettingCodes.MAX_CONCURRENT_STREAMS: streams}
+            self.h2.local_settings = Settings(client=False, initial_values=said)
+        self.h2.initiate_connection()
+        self.h2.local_settings = (
+            lenient  # what is too many here ends the stream, in the library the connection
+        )
+        await self.flush()
+
+    async def say_goodbye(self, last_stream_id: int, data: bytes = b"") -> None:
+        """GOAWAY as a server that goes on with its open streams says it; nothing is dropped."""
+        frame = GoAwayFrame(stream_id=0, last_stream_id=last_stream_id, error_code=0, additional_data=data)
+        self.writer.write(frame.serialize())
+        await self.writer.drain()
+
+    async def allow(self, streams: int) -> None:
+        """From now on so many streams may be open at once."""
+        self.h2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: streams})
+        await self.flush()
 
     def pour_on(self) -> None:
         for stream_id in self.poured:
@@ -240,6 +281,10 @@ class ScriptedServer:
         self.connections: list[Connection] = []
         self.streams: list[Stream] = []
         self.arrived = asyncio.Condition()
+        self.concurrent_streams: int | None = None
+        """SETTINGS_MAX_CONCURRENT_STREAMS of new connections; None: the library's hundred."""
+        self.deaf = 0
+        """So many of the next connections are deaf from their first byte on, TLS aside."""
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -248,8 +293,8 @@ class ScriptedServer:
         assert self._server is not None
         return f"https://localhost:{self._server.sockets[0].getsockname()[1]}"
 
-    async def start(self, context: ssl.SSLContext) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=context)
+    async def start(self, context: ssl.SSLContext, port: int = 0) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port, ssl=context)
 
     async def seen(self, count: int) -> None:
         """Returns once that many requests have come in."""
@@ -275,10 +320,14 @@ class ScriptedServer:
         self.connections.append(connection)
         tls: ssl.SSLObject = writer.get_extra_info("ssl_object")
         connection.client_certificate = tls.getpeercert(binary_form=True)
+        connection.deaf = self.deaf > 0
+        self.deaf = max(0, self.deaf - 1)
         try:
-            connection.h2.initiate_connection()
-            await connection.flush()
+            if not connection.deaf:
+                await connection.open(self.concurrent_streams)
             while data := await reader.read(65536):
+                if connection.deaf:
+                    continue
                 for event in connection.h2.receive_data(data):
                     await self._happened(connection, event)
                 connection.pour_on()
@@ -353,11 +402,18 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture(params=["pyreqwest", "httpx"])
-def factory(request: pytest.FixtureRequest) -> TransportFactory:
+def transport_name(request: pytest.FixtureRequest) -> str:
     """Each transport in turn."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def factory(transport_name: str) -> TransportFactory:
+    """What makes it."""
     from pushgw.vendor import transport_named
 
-    return transport_named(request.param)
+    return transport_named(transport_name)
 
 
 @pytest.fixture
@@ -381,3 +437,167 @@ async def open_transport(
     yield open_one
     for transport in opened:
         await transport.close()
+
+
+# --- lanes ------------------------------------------------------------------------------------------------
+
+NOW = 1_795_500_000.0
+"""What the lanes' clock shows at the start of a test; it runs as fast as ours."""
+CREDENTIALS = {"apns": 9001, "fcm": 9002}
+ACCESS_TOKEN = {"access_token": "ya29.one", "expires_in": 3599, "token_type": "Bearer"}
+
+
+@pytest.fixture(scope="session")
+def example_credentials() -> CredentialDirectory:
+    """The throw-away credentials of the sandbox."""
+    directory = Path(__file__).parents[2] / "certs.example"
+    return load_directory(directory, {"apns": apns.vendor, "fcm": fcm.vendor})
+
+
+@dataclass
+class Arrival:
+    """A push as a vendor sees it."""
+
+    stream: Stream
+    token: str
+    text: str
+    identity: tuple[str, ...]
+    """By what the vendor knows it again: apns-id and apns-collapse-id; collapse_key and tag."""
+
+    @classmethod
+    def of(cls, stream: Stream) -> Arrival:
+        content = json.loads(stream.body)
+        if "aps" in content:
+            token, text = stream.path.rpartition("/")[2], content["aps"]["alert"]
+            identity = (stream.headers["apns-id"], stream.headers["apns-collapse-id"])
+            return cls(stream, token, text if isinstance(text, str) else text["body"], identity)
+        message = content["message"]
+        shown = message["android"]
+        identity = (shown["collapse_key"], shown["notification"]["tag"])
+        return cls(stream, message["token"], message["notification"]["body"], identity)
+
+
+class Lanes:
+    """A dispatcher over real adapters and a real transport, and what came out of it."""
+
+    def __init__(
+        self, factory: TransportFactory, entries: dict[str, CredentialEntry], **settings: float
+    ) -> None:
+        self.entries = entries
+        self.endings: list[Ending] = []
+        self.skew = 0.0
+        """s by which our clock goes wrong."""
+        self._news = asyncio.Event()
+        self._start = asyncio.get_running_loop().time()
+        self.dispatcher = Dispatcher(
+            DispatchSettings.model_validate(
+                {"backoff": 0.01, "backoff_max": 0.02, "timeout": 0.5, **settings}
+            ),
+            factory,
+            factory,
+            on_endings=self._ended,
+            clock=self.clock,
+            rng=random.Random(1),
+        )
+
+    def clock(self) -> float:
+        return NOW + self.skew + asyncio.get_running_loop().time() - self._start
+
+    def offer(self, vendor: str, *cargo: str) -> None:
+        """Pushes on their way: ``"bob 1"`` is the text ``bob 1`` for bob's one device."""
+        self.dispatcher.dispatch([self._shipment(self.entries[vendor], text) for text in cargo])
+
+    async def ended(self, vendor: str, count: int) -> list[Ending]:
+        """That lane's endings, once there are that many."""
+        async with asyncio.timeout(5):
+            while len(self.of(vendor)) < count:
+                self._news.clear()
+                await self._news.wait()
+        return self.of(vendor)
+
+    def of(self, vendor: str) -> list[Ending]:
+        return [e for e in self.endings if e.entry is self.entries[vendor]]
+
+    def _ended(self, endings: list[Ending]) -> None:
+        self.endings += endings
+        self._news.set()
+
+    def _shipment(self, entry: CredentialEntry, text: str) -> Shipment:
+        user = text.split()[0]
+        token = user.encode().hex()
+        target = Target(
+            token=token,
+            user=user,
+            device_id="phone",
+            push_id=text,
+            vendor_id=str(uuid.uuid5(uuid.NAMESPACE_URL, text)),
+            platform="ios" if entry.vendor == "apns" else "android",
+        )
+        device = Device(device_id="phone", business_id=entry.business_id, token=token, put_ms=0)
+        parcel = Parcel(work=text, user=user, device=device, target=target, unread=None, counts=True)
+        notification = Notification(
+            body=text, expires_at=int(NOW) + 3600, collapse_id=text.replace(" ", "-"), notify_id=1
+        )
+        return Shipment(entry=entry, notification=notification, parcels=[parcel], tokens=(token,))
+
+
+async def _grant(stream: Stream) -> None:
+    await stream.respond(200, json.dumps(ACCESS_TOKEN).encode())
+
+
+@pytest.fixture
+def read() -> Callable[[Stream], Arrival]:
+    """Reads a stream as the vendor would."""
+    return Arrival.of
+
+
+@pytest.fixture
+async def lanes(
+    request: pytest.FixtureRequest,
+    factory: TransportFactory,
+    certificates: Certificates,
+    example_credentials: CredentialDirectory,
+    server: ScriptedServer,
+    neighbour: ScriptedServer,
+    token_server: ScriptedServer,
+) -> AsyncIterator[Lanes]:
+    """``apns`` and ``fcm`` send to ``server``, ``neighbour`` is a second APNs credential with a good server of its own.
+
+    An indirect parameter holds dispatch settings.
+    """
+    wanted = (("apns", "apns", server), ("fcm", "fcm", server), ("neighbour", "apns", neighbour))
+    entries = {}
+    for number, (name, vendor, its_server) in enumerate(wanted, 1):
+        example = example_credentials.entries[CREDENTIALS[vendor]]
+        assert example.account is not None
+        account = msgspec.structs.replace(
+            example.account,
+            business_id=number,
+            endpoint=its_server.url,
+            auth_endpoint=token_server.url,
+            ca_pem=certificates.ca.certificate,
+            cache={},
+        )
+        entries[name] = CredentialEntry(number, vendor, adapter=example.adapter, account=account)
+    made = Lanes(factory, entries, **getattr(request, "param", {}))
+    yield made
+    await made.dispatcher.close()
+
+
+@pytest.fixture
+async def neighbour(certificates: Certificates) -> AsyncIterator[ScriptedServer]:
+    """A second vendor, which takes everything."""
+    scripted = ScriptedServer()
+    await scripted.start(certificates.server_context())
+    yield scripted
+    await scripted.stop()
+
+
+@pytest.fixture
+async def token_server(certificates: Certificates) -> AsyncIterator[ScriptedServer]:
+    """Google's token server; it gives an access token to everyone."""
+    scripted = ScriptedServer()
+    scripted.script = _grant
+    await scripted.start(certificates.server_context())
+    yield scripted
+    await scripted.stop()

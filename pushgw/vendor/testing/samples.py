@@ -39,7 +39,7 @@ BAD_TOKENS: Mapping[str, str] = {
     "letters beyond ASCII": "tökén",
 }
 
-OPTIONAL_FIELDS: Mapping[str, Mapping[str, object]] = {
+OPTIONAL_FIELDS: Mapping[str, Mapping[str, Any]] = {
     "no title": {"title": ""},
     "no ext": {"ext": ""},
     "no badge": {"badge": None},
@@ -159,7 +159,9 @@ def cut_short(response: Response, cuts: int = 12) -> Iterator[Response]:
 
 
 def _paths(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    children = (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    )
     for key, child in children:
         yield (*path, key)
         yield from _paths(child, (*path, key))

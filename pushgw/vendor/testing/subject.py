@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -61,8 +61,8 @@ class Subject:
     def response_for(self, code: str) -> Response:
         """The vendor's answer with this code.
 
-        Default: a bare status for ``HTTP <status>``; else whatever the emulator says when it is told to ``fail`` every
-        token of the push with the code.
+        Default: a bare status for ``HTTP <status>``; for the first code that means accepted, the emulator's answer to a good
+        push; else whatever the emulator says when it is told to ``fail`` every token of the push with the code.
         """
         if (status := self._status_of(code)) is not None:
             return Response(status=status)
@@ -70,8 +70,11 @@ class Subject:
         account = self.fresh_account()
         push = self.push(self.targets_for(code))
         auth = self.authorize(emulator, account)
-        for target in push.targets:
-            emulator.fail(target.token, code)
+        if code != next(
+            (c for c, (action, _) in self.vendor.results.items() if action == Action.ACCEPTED), None
+        ):
+            for target in push.targets:
+                emulator.fail(target.token, code)
         request = self.vendor.adapter.render(push, account, auth)
         return emulator.handle(self.call(request), self.now).response
 
@@ -96,9 +99,9 @@ class Subject:
 
     # --- what the checks use ------------------------------------------------------------------------------
 
-    def push(self, count: int = 1, *, tokens: Sequence[str] = (), at: float = 0.0, **changes: object) -> Push:
+    def push(self, count: int = 1, *, tokens: Sequence[str] = (), at: float = 0.0, **changes: Any) -> Push:
         """A push to ``tokens``, or to the first ``count`` numbered ones, ``at`` s after ``now``."""
-        content: dict[str, object] = {
+        content: dict[str, Any] = {
             "title": "Alice",
             "body": "Lunch at noon?",
             "ext": '{"conversation":"alice"}',
@@ -108,7 +111,7 @@ class Subject:
             "notify_id": 4_242_424,
             "conversation": "C2C_alice",
         }
-        platform = changes.pop("platform", None)
+        platform: str | None = changes.pop("platform", None)
         named = tokens or [self.numbered(n) for n in range(count)]
         targets = tuple(
             Target(
@@ -117,12 +120,11 @@ class Subject:
                 device_id=f"device-{n}",
                 push_id=f"01JZZZZZZZZZZZZZZZZZ{n:06d}",
                 vendor_id=str(UUID(int=n + 1, version=4)),
-                platform=platform if isinstance(platform, str) else None,
+                platform=platform,
             )
             for n, token in enumerate(named)
         )
-        notification = msgspec.convert({**content, **changes}, Notification, strict=True, from_attributes=True)
-        return Push(notification=notification, targets=targets, now=self.now + at)
+        return Push(notification=Notification(**{**content, **changes}), targets=targets, now=self.now + at)
 
     def fresh_account(self) -> Account:
         """The account as it is just after loading: nothing cached."""
@@ -175,12 +177,10 @@ class Subject:
             return None
         if found[2] != "xx":
             return int(found[1] + found[2])
+        family = int(found[1]) * 100
+        statuses: tuple[int, ...] = (*_USUAL, *range(family, family + 100))
         listed = self.vendor.results
-        return next(
-            status
-            for status in (*_USUAL, *range(int(found[1]) * 100, int(found[1]) * 100 + 100))
-            if str(status)[0] == found[1] and f"HTTP {status}" not in listed
-        )
+        return next(s for s in statuses if s // 100 * 100 == family and f"HTTP {s}" not in listed)
 
 
 def _without(text: str, secret: str) -> str:

@@ -1,0 +1,1 @@
+"""Two vendors for pushgw, found by entry point: ``webhook`` (any HTTPS address) and ``webpush`` (browsers)."""
