@@ -1,18 +1,21 @@
-"""Writes what is made from code: the settings and reasons tables of README.md, and docs/reasons.md.
+"""Writes what is made from code: the settings and reasons tables of README.md, docs/reasons.md and docs/vendors.md.
 
 ``python -m docs.generate`` writes; ``tests/docs`` fails when a file is not what this would write.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic_core import PydanticUndefined
 
+from pushgw.messages.hints import ANDROID, APNS
 from pushgw.policy.reasons import Reason
 from pushgw.settings import setting_paths
-from pushgw.vendor.plugin import installed_vendors
+from pushgw.vendor.facts import Limits
+from pushgw.vendor.plugin import Vendor, installed_vendors
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -29,7 +32,11 @@ def generated() -> dict[Path, str]:
     text = readme.read_text("utf-8")
     text = _between(text, "settings", settings_table())
     text = _between(text, "reasons", reasons_table())
-    return {readme: text, ROOT / "docs" / "reasons.md": reasons_page()}
+    return {
+        readme: text,
+        ROOT / "docs" / "reasons.md": reasons_page(),
+        ROOT / "docs" / "vendors.md": vendors_page(),
+    }
 
 
 def settings_table() -> str:
@@ -59,13 +66,109 @@ def reasons_page() -> str:
         "",
         "# What vendors answer",
         "The action says what the gateway does next: `accepted`; `invalid_token` marks the device; `retry` repeats with"
-        " back-off; `auth` renews the credential's token once; `config` stops the credential (C4) and touches no device;"
+        " back-off; `retry_after` likewise, and the whole credential waits, as long as the vendor says or longer each time;"
+        " `auth` renews the credential's token once; `config` stops the credential (C4) and touches no device;"
         " `bad_message` and `quota` are reported; `unknown` is reported loudly and never repeated.",
     ]
     for name, vendor in installed_vendors().items():
         parts += ["", f"## {name}", "", "| answer | action | the vendor's words |", "|---|---|---|"]
         parts += [f"| `{code}` | {action} | {words} |" for code, (action, words) in vendor.results.items()]
     return "\n".join(parts) + "\n"
+
+
+COMMON = ("Title", "Desc", "Ext", "MsgLifeTime", "UnreadMsgNum", "TIMCustomElem.Sound")
+IDENTITIES = {
+    "conversation": "who wrote, or the group",
+    "collapse_id": "the message's identity for this user, 32 hexadecimal digits",
+    "notify_id": "the same as a positive 31-bit integer",
+    "vendor_id": "the push's identity, a UUID",
+    "push_id": "PushID of the receipt",
+}
+
+
+def vendors_page() -> str:
+    """docs/vendors.md: where each key of a message goes, then what is to be known of each vendor."""
+    vendors = installed_vendors()
+    harmony = dict.fromkeys(k for v in vendors.values() for k in v.mapping if k.startswith("HarmonyInfo."))
+    groups: dict[str, Mapping[str, str | None]] = {
+        "Common keys": dict.fromkeys(COMMON),
+        "AndroidInfo": dict.fromkeys(f"AndroidInfo.{key}" for key in ANDROID),
+        "ApnsInfo": dict.fromkeys(f"ApnsInfo.{key}" for key in APNS),
+        "HarmonyInfo": harmony,
+        "Identities of a push": IDENTITIES,
+    }
+    parts = [
+        "# What each vendor is sent",
+        "Made from the code by `make docs`; the tests prove each line by rendering a push with it and one without.",
+        "`PushFlag` decides whether a message is pushed at all and goes nowhere. `Title`, `Desc` and `Ext` stand in"
+        " `OfflinePushInfo`, or come from the message's body. A message's own values win over `[defaults]`.",
+    ]
+    for title, keys in groups.items():
+        parts += ["", f"## {title}", "", "| key | becomes | no counterpart |", "|---|---|---|"]
+        parts += [_key_row(key, said, vendors) for key, said in keys.items()]
+    for name, vendor in vendors.items():
+        parts += ["", f"## {name}", "", *_facts(vendor)]
+    return "\n".join(parts) + "\n"
+
+
+def _key_row(key: str, said: str | None, vendors: dict[str, Vendor]) -> str:
+    fields = [
+        f"{name}: {_code(vendor.mapping[key])}" for name, vendor in vendors.items() if key in vendor.mapping
+    ]
+    lacks = [name for name, vendor in vendors.items() if key not in vendor.mapping]
+    rest = ", ".join(lacks) if len(lacks) < len(vendors) - 3 else f"the other {len(lacks)}"
+    label = f"`{key}`" + (f", {said}" if said else "")
+    return f"| {label} | {'<br>'.join(fields)} | {rest} |"
+
+
+def _facts(vendor: Vendor) -> list[str]:
+    adapter, facts = vendor.adapter, vendor.facts
+    rows = {
+        "reaches": f"{', '.join(sorted(adapter.platforms))}; Tencent's PushPlatform {adapter.push_platform}",
+        "hosts": "<br>".join(f"{use}: `{url}`" for use, url in facts.hosts.items()),
+        "connection": "HTTP/2" if adapter.http2 else "HTTP/1.1",
+        "authorization": facts.auth,
+        "renewed after": f"{facts.renewed_after:,} s" if facts.renewed_after else "never",
+        "devices in a request": f"{adapter.batch_limit:,}",
+        **_limits(facts.limits),
+        "gives way when `Ext` is long": ", then ".join(map(_code, facts.gives_way))
+        or "nothing; too long an `Ext` is C6",
+        "a repeat replaces itself by": _code(", ".join(facts.replaces_by)),
+        "answers": f"{len(vendor.results)} rows in [reasons.md](reasons.md#{adapter.vendor})",
+    }
+    if facts.limits.payload is None and facts.limits.ext is None:
+        rows["gives way when `Ext` is long"] = "nothing; no limit of `Ext` is known"
+    table = ["| | |", "|---|---|", *(f"| {name} | {said} |" for name, said in rows.items())]
+    defaults = {key: fields for key, fields in vendor.mapping.items() if key.startswith("defaults.")}
+    table += ["", "| key of `[defaults]` | becomes |", "|---|---|"]
+    table += [f"| `{key.removeprefix('defaults.')}` | {_code(fields)} |" for key, fields in defaults.items()]
+    return table
+
+
+def _limits(limits: Limits) -> dict[str, str]:
+    text = _units(limits.text)
+    if limits.big_text not in (None, limits.text):
+        text += f", {limits.big_text} with `PushStyle` 1"
+    payload = "no figure is known"
+    if limits.payload:
+        payload = f"{limits.payload:,} bytes: {limits.payload_is}"
+    elif limits.ext:
+        payload = f"`Ext` of {limits.ext:,} characters"
+    longest = f"{limits.longest_ttl:,} s" if limits.longest_ttl else "as long as the message's"
+    return {
+        "title": _units(limits.title),
+        "text": text,
+        "payload": payload,
+        "lifetime": f"{limits.shortest_ttl:,} s to {longest}" if limits.longest_ttl else longest,
+    }
+
+
+def _units(limit: int | None) -> str:
+    return f"{limit} UTF-16 units, the rest is cut" if limit else "within the payload"
+
+
+def _code(fields: str) -> str:
+    return ", ".join(f"`{field}`" for field in fields.split(", ")) if fields else ""
 
 
 def _default(field: Any) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from pushgw.messages.codec import MessageCodec
-from pushgw.messages.hints import ANDROID, APNS, TEXT
-from pushgw.messages.model import AndroidInfo, ApnsInfo
+from pushgw.messages.hints import ACTIVITY, ANDROID, APNS, OBJECT, TEXT
+from pushgw.messages.model import AndroidInfo, ApnsInfo, LiveActivity
 
 EXAMPLES = Path(__file__).parent / "examples"
 
@@ -43,11 +43,85 @@ def test_every_right_hint_is_kept() -> None:
     """Each documented key takes each of its values, and reaches the field that is its own."""
     for rows, part, name in ((ANDROID, "AndroidInfo", "android"), (APNS, "ApnsInfo", "apns")):
         for key, (field, allowed) in rows.items():
-            is_object = key.endswith("Parameters")
-            for value in ["v"] if allowed is TEXT else [{"k": "v"}] if is_object else allowed:
+            if allowed is ACTIVITY:
+                continue  # has tests of its own below
+            for value in ["v"] if allowed is TEXT else [{"k": "v"}] if allowed is OBJECT else allowed:
                 message = decode("c2c-rest", OfflinePushInfo={part: {key: value}})
                 assert getattr(getattr(message.push_info, name), field) == value
                 assert message.warnings == ()
+
+
+def live_activity(given: Any) -> tuple[LiveActivity | None, tuple[str, ...]]:
+    message = decode("c2c-rest", OfflinePushInfo={"ApnsInfo": {"LiveActivity": given, "Sound": "s.caf"}})
+    assert message.push_info.apns.sound == "s.caf"
+    return message.push_info.apns.live_activity, message.warnings
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        (
+            {"LaId": "match-7", "Event": "update", "ContentState": {"score": [2, 1]}},
+            LiveActivity(la_id="match-7", event="update", content_state={"score": [2, 1]}),
+        ),
+        ({"Event": "end", "DismissalDate": 1790000000}, LiveActivity(event="end", dismissal_date=1790000000)),
+        (
+            {"Event": "end", "DismissalDate": 0, "ContentState": {}},
+            LiveActivity(event="end", content_state={}, dismissal_date=0),
+        ),
+        ({"LaId": "", "Event": "end", "DismissalDate": ""}, LiveActivity(event="end")),
+        ("", None),
+    ],
+)
+def test_a_live_activity_is_read(given: Any, read: LiveActivity | None) -> None:
+    """Each key reaches its field; blank keys are absent, and an end needs no state."""
+    assert live_activity(given) == (read, ())
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({}, "it has no Event"),
+        ({"ContentState": {}}, "it has no Event"),
+        ({"Event": "update"}, "it has no ContentState"),
+        ([], "it is no object"),
+    ],
+)
+def test_a_live_activity_with_nothing_to_show_is_ignored(given: Any, why: str) -> None:
+    """Without its event or its state there is nothing to push: the message goes out as an alert."""
+    assert live_activity(given) == (
+        None,
+        (f"OfflinePushInfo.ApnsInfo.LiveActivity was ignored: {why}.",),
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "wrong", "left"),
+    [
+        ("LaId", 7, LiveActivity(event="end", content_state={"a": 1}, dismissal_date=5)),
+        ("ContentState", "{}", LiveActivity(la_id="x", event="end", dismissal_date=5)),
+        ("DismissalDate", -1, LiveActivity(la_id="x", event="end", content_state={"a": 1})),
+        ("DismissalDate", "soon", LiveActivity(la_id="x", event="end", content_state={"a": 1})),
+        ("DismissalDate", 2**60, LiveActivity(la_id="x", event="end", content_state={"a": 1})),
+    ],
+)
+def test_a_wrong_key_of_a_live_activity_is_left_out_alone(key: str, wrong: Any, left: LiveActivity) -> None:
+    """The rest of it is kept, and the key is named."""
+    given = {"LaId": "x", "Event": "end", "ContentState": {"a": 1}, "DismissalDate": 5, key: wrong}
+    read, warnings = live_activity(given)
+    assert read == left
+    [warning] = warnings
+    assert warning.startswith(f"OfflinePushInfo.ApnsInfo.LiveActivity.{key} was ignored: ")
+
+
+def test_an_unheard_of_event_ends_a_live_activity_hint() -> None:
+    """Tencent knows update and end; with another word both the key and the object are named."""
+    read, warnings = live_activity({"Event": "explode", "ContentState": {}})
+    assert read is None
+    assert [w.split(" ")[0] for w in warnings] == [
+        "OfflinePushInfo.ApnsInfo.LiveActivity.Event",
+        "OfflinePushInfo.ApnsInfo.LiveActivity",
+    ]
 
 
 def test_blank_strings_are_absent() -> None:

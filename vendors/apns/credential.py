@@ -12,10 +12,18 @@ from pydantic import Field, SecretBytes, SecretStr, ValidationInfo, field_valida
 from pushgw.vendor.adapter import Credential
 from vendors.apns.client_certificate import ClientCertificate
 from vendors.apns.provider_token import ProviderToken, load_key
+from vendors.apns.push_type import COMPLICATION, VOIP, PushType
 
 HOSTS = {"production": "https://api.push.apple.com", "sandbox": "https://api.sandbox.push.apple.com"}
 """A device token belongs to one of the two. Source: Apple's page on sending notification requests."""
 
+LISTED_SUFFIXES = ("", VOIP.suffix, COMPLICATION.suffix)
+"""Topics that Apple lists in a certificate; of the others a certificate says nothing."""
+
+_NEEDS_CERTIFICATE = (
+    "a provider key cannot send {}: it takes the certificate (p12_file) whose UID is the topic"
+)
+_NEEDS_KEY = "a certificate cannot send {}: Apple takes it with a provider key only (key_file)"
 _TEN = re.compile(r"[A-Z0-9]{10}")
 _BUNDLE_ID = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 
@@ -23,12 +31,14 @@ _BUNDLE_ID = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 class ApnsCredential(Credential):
     """Either a provider key (``key_file``, ``key_id``, ``team_id``) or a certificate (``p12_file``, ``password``).
 
-    The key is the better choice: it does not expire and serves all apps of the team.
+    The key is the better choice: it does not expire, serves all apps of the team, and is the only way to Live Activities.
     """
 
     file_fields: ClassVar[dict[str, str]] = {"key_file": "key", "p12_file": "p12"}
 
-    bundle_id: str = Field(description="The app's bundle id; becomes apns-topic.")
+    bundle_id: str = Field(
+        description="The app's bundle id; becomes apns-topic. With an MDM certificate: its UID."
+    )
     environment: str = Field(
         "production", description="production, or sandbox for builds signed for development."
     )
@@ -84,8 +94,13 @@ class ApnsCredential(Credential):
     def _valid_certificate(cls, value: SecretBytes | None, info: ValidationInfo) -> SecretBytes | None:
         if value is not None and "password" in info.data:
             password = info.data["password"].get_secret_value()
-            now = datetime.now(UTC).timestamp()  # the files of today are checked against today
-            ClientCertificate(value.get_secret_value(), password).check(info.data.get("bundle_id", ""), now)
+            certificate = ClientCertificate(
+                value.get_secret_value(),
+                password,
+                bundle_id=info.data.get("bundle_id", ""),
+                environment=info.data.get("environment", ""),
+            )
+            certificate.check(datetime.now(UTC).timestamp())  # the files of today are checked against today
         return value
 
     @model_validator(mode="after")
@@ -121,4 +136,25 @@ class ApnsCredential(Credential):
         """Authorizes the connection, where a certificate was given."""
         if self.p12 is None:
             return None
-        return ClientCertificate(self.p12.get_secret_value(), self.password.get_secret_value())
+        return ClientCertificate(
+            self.p12.get_secret_value(),
+            self.password.get_secret_value(),
+            bundle_id=self.bundle_id,
+            environment=self.environment,
+        )
+
+    def topic(self, push_type: PushType) -> str:
+        """``apns-topic`` for a push of this type."""
+        return self.bundle_id + push_type.suffix
+
+    def push_type_fault(self, push_type: PushType) -> str | None:
+        """Why Apple takes no push of this type under this credential, in one sentence, or None."""
+        certificate = self.certificate
+        if certificate is None:
+            return None if push_type.by_key else _NEEDS_CERTIFICATE.format(push_type.name)
+        if not push_type.by_certificate:
+            return _NEEDS_KEY.format(push_type.name)
+        topic = self.topic(push_type)
+        if push_type.suffix in LISTED_SUFFIXES and not certificate.covers(topic):
+            return f"the certificate does not cover the topic {topic}; a provider key (key_file) covers all of the team's"
+        return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
@@ -12,10 +12,13 @@ import jwt
 import msgspec
 
 from pushgw.vendor.adapter import Account
+from pushgw.vendor.answers import json_object
 from pushgw.vendor.emulator import Accepted, Answer, Call, Emulator
 from pushgw.vendor.http import Response
-from vendors.apns.credential import ApnsCredential
+from vendors.apns.credential import LISTED_SUFFIXES, ApnsCredential
+from vendors.apns.push_type import ALERT, BACKGROUND, PUSH_TYPES, PushType, mismatch
 from vendors.apns.results import RESULTS
+from vendors.apns.wishes import LONGEST_COLLAPSE_ID
 
 STATUS = {
     403: (
@@ -32,23 +35,8 @@ STATUS = {
 }
 """The status of each reason; all others come with a 400."""
 
-TOPIC_SUFFIX = {
-    "alert": "",
-    "background": "",
-    "voip": ".voip",
-    "liveactivity": ".push-type.liveactivity",
-    "pushtotalk": ".voip-ptt",
-    "location": ".location-query",
-    "complication": ".complication",
-    "fileprovider": ".pushkit.fileprovider",
-    "controls": ".push-type.controls",
-    "widgets": ".push-type.widgets",
-}
-"""Push type -> what follows the bundle id in the topic."""
-
 PATH = "/3/device/"
 LONGEST_LIFE_S = 3600
-LONGEST_COLLAPSE_ID = 64
 
 _STATUS_OF = {reason: status for status, reasons in STATUS.items() for reason in reasons.split()}
 _HEX = re.compile(r"([0-9A-Fa-f]{2})+")
@@ -87,12 +75,12 @@ class ApnsEmulator(Emulator):
 
     def _accepted(self, call: Call, now: float) -> Answer:
         token = _token(call)
-        topics = self._authorized_topics(call, now)
-        push_type = _check_headers(call.headers, topics)
+        callers = self._callers(call, now)
+        push_type = _check_headers(call.headers, callers)
         payload = _payload(call.body, push_type)
         self._check_device(token)
         apns_id = _apns_id(call, now)
-        alert = payload["aps"].get("alert")
+        alert = payload.get("aps", {}).get("alert")
         if not isinstance(alert, dict):
             alert = {"body": alert or ""}
         accepted = Accepted(
@@ -109,30 +97,30 @@ class ApnsEmulator(Emulator):
         }
         return Answer(response=Response(status=200, headers=headers), accepted=(accepted,))
 
-    def _authorized_topics(self, call: Call, now: float) -> set[str]:
-        """The bundle ids that whoever calls may push to. A certificate beats a provider token."""
+    def _callers(self, call: Call, now: float) -> list[ApnsCredential]:
+        """The accounts that whoever calls may speak for. A certificate beats a provider token."""
         if call.peer_cert_der is not None:
             return self._certified(call.peer_cert_der, now)
         scheme, _, token = call.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Fault("MissingProviderToken")
-        topics = {a.credential.bundle_id for a in self.accounts if _signed_by(a, token)}
-        if not topics:
+        callers = [a.credential for a in self.accounts if _signed_by(a, token)]
+        if not callers:
             raise Fault("InvalidProviderToken")
         issued = _claims(token).get("iat")
         if not isinstance(issued, int | float) or abs(now - issued) > LONGEST_LIFE_S:
             raise Fault("ExpiredProviderToken")
-        return topics
+        return callers
 
-    def _certified(self, der: bytes, now: float) -> set[str]:
-        topics: set[str] = set()
+    def _certified(self, der: bytes, now: float) -> list[ApnsCredential]:
+        callers = []
         for account in self.accounts:
             shown = account.credential.certificate
             if shown is not None and shown.matches(der) and now < shown.expires_at:
-                topics.add(account.credential.bundle_id)
-        if not topics:
+                callers.append(account.credential)
+        if not callers:
             raise Fault("BadCertificate")
-        return topics
+        return callers
 
     def _check_device(self, token: str) -> None:
         """What Apple knows of this device, and the faults that a test asked for."""
@@ -181,45 +169,49 @@ def _claims(token: str) -> dict[str, Any]:
     return jwt.decode(token, options={"verify_signature": False})  # verified just before
 
 
-def _check_headers(headers: Mapping[str, str], topics: set[str]) -> str:
+def _check_headers(headers: Mapping[str, str], callers: Sequence[ApnsCredential]) -> PushType:
     """The push type. Refuses the first header that Apple would refuse."""
-    push_type = headers.get("apns-push-type", "alert")
-    if push_type not in TOPIC_SUFFIX:
+    push_type = PUSH_TYPES.get(headers.get("apns-push-type", ALERT.name))
+    if push_type is None:
         raise Fault("InvalidPushType")
-    if "apns-topic" not in headers:
+    if not headers.get("apns-topic"):
         raise Fault("MissingTopic")
-    if headers["apns-topic"] not in {topic + TOPIC_SUFFIX[push_type] for topic in topics}:
+    if not any(_may_push(caller, push_type, headers["apns-topic"]) for caller in callers):
         raise Fault("TopicDisallowed")
     if not _UUID.fullmatch(headers.get("apns-id", _NO_ID)):
         raise Fault("BadMessageId")
-    expiration = headers.get("apns-expiration", "0")
-    if not (expiration.isascii() and expiration.isdigit()):
+    expiration = headers.get("apns-expiration")
+    if not (expiration is None or (expiration.isascii() and expiration.isdigit())):
         raise Fault("BadExpirationDate")
-    priority = headers.get("apns-priority", "10" if push_type != "background" else "5")
-    if priority not in ("1", "5", "10") or (push_type == "background" and priority == "10"):
+    if not push_type.stored and (expiration is None or int(expiration) != 0):
+        raise Fault("BadExpirationDate")
+    if headers.get("apns-priority", str(push_type.priorities[0])) not in map(str, push_type.priorities):
         raise Fault("BadPriority")
     if len(headers.get("apns-collapse-id", "").encode()) > LONGEST_COLLAPSE_ID:
         raise Fault("BadCollapseId")
     return push_type
 
 
-def _payload(body: bytes, push_type: str) -> dict[str, Any]:
+def _may_push(caller: ApnsCredential, push_type: PushType, topic: str) -> bool:
+    """Whether the topic goes with the push type, and the caller's kind of authorization with both."""
+    if topic != caller.topic(push_type):
+        return False
+    certificate = caller.certificate
+    if certificate is None:
+        return push_type.by_key
+    return push_type.by_certificate and (push_type.suffix not in LISTED_SUFFIXES or certificate.covers(topic))
+
+
+def _payload(body: bytes, push_type: PushType) -> dict[str, Any]:
     """The payload, where it is an object that goes with the push type and is small enough."""
     if not body:
         raise Fault("PayloadEmpty")
-    if len(body) > (5120 if push_type == "voip" else 4096):
+    if len(body) > push_type.limit:
         raise Fault("PayloadTooLarge")
-    try:
-        payload = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeError):
-        raise Fault("PayloadEmpty") from None
-    if not isinstance(payload, dict) or not isinstance(payload.get("aps"), dict) or not payload["aps"]:
+    payload = json_object(body)
+    if not payload or (push_type in (ALERT, BACKGROUND) and not payload.get("aps")):
         raise Fault("PayloadEmpty")
-    shown = {"alert", "badge", "sound"} & payload["aps"].keys()
-    silent = push_type == "background"
-    if (silent and (shown or payload["aps"].get("content-available") != 1)) or (
-        push_type == "alert" and not shown
-    ):
+    if mismatch(push_type, payload):
         raise Fault("InvalidPushType")
     return payload
 

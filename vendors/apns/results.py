@@ -65,7 +65,7 @@ RESULTS: dict[str, tuple[Action, str]] = {
     "Unregistered": (Action.INVALID_TOKEN, "the app is no longer on the device"),
     "ExpiredToken": (Action.INVALID_TOKEN, "the token has expired"),
     # 413, 429
-    "PayloadTooLarge": (Action.BAD_MESSAGE, "the payload is larger than 4096 bytes"),
+    "PayloadTooLarge": (Action.BAD_MESSAGE, "the payload is larger than 4096 bytes (voip: 5120)"),
     "TooManyProviderTokenUpdates": (
         Action.RETRY,
         "provider tokens are renewed too often; look for other services that sign with this key",

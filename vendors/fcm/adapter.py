@@ -55,17 +55,9 @@ class FcmAdapter(Adapter):
         action, words = lookup(response.status, _double_meaning(code, response.status, error))
         meaning, _, hint = words.partition("; ")
         said = vendor_words(push, error.get("message")) or meaning
-        wait = retry_after(response, push.now)
+        action, wait = _throttled(action, response, push.now)
         return [
-            Outcome(
-                action=action,
-                code=code,
-                reason=f"{code}: {said}",
-                hint=hint,
-                retry_after=(_least_wait(response.status) if wait is None else wait)
-                if action is Action.RETRY
-                else None,
-            )
+            Outcome(action=action, code=code, reason=f"{code}: {said}", hint=hint, retry_after=wait),
         ]
 
     def auth_request(self, account: Account, now: float) -> Request:
@@ -160,9 +152,17 @@ def _message_id(answer: dict[str, Any]) -> str:
     return str(answer.get("name", "")).rpartition("/")[2]
 
 
-def _least_wait(status: int) -> float | None:
-    """Seconds that Google asks for where the answer does not say."""
-    return {429: QUOTA_WAIT_S, 503: UNAVAILABLE_WAIT_S}.get(status)
+def _throttled(action: Action, response: Response, now: float) -> tuple[Action, float | None]:
+    """What to do and for how many s to wait. A 429 pauses the whole lane only where Google itself names the wait.
+
+    Three quotas share the code, of which one is a single device's: that one must not hold up the project.
+    """
+    if action is not Action.RETRY:
+        return action, None
+    wait = retry_after(response, now)
+    if wait is None:
+        return action, {429: QUOTA_WAIT_S, 503: UNAVAILABLE_WAIT_S}.get(response.status)
+    return Action.RETRY_AFTER if response.status == 429 else action, wait
 
 
 def _token_error(answer: dict[str, Any], response: Response, now: float) -> Outcome:

@@ -14,10 +14,10 @@ _BAD_REQUEST = "a part of the message is wrong, too large or unknown"
 _NO_RIGHT = (
     "the account may not send; enable the FCM API in the project and give the account the role to send"
 )
-_WRONG_PROJECT = "no such project; look at the service-account file and at endpoint"
+_WRONG_PROJECT = "no such project; look at project_id in the service-account file, and at endpoint"
 _NEW_TOKEN = "the access token is not accepted"  # noqa: S105  words, not a secret
-_TOO_FAST = "too many messages to the project, the device or the topic"
-_NEW_KEY = "look at the clock, and whether the key or the account was deleted"
+_TOO_FAST = "too many messages to the project, the device or the topic; where Google names a wait, the whole credential waits"
+_NEW_KEY = "look at the clock, and in the Google Cloud console (Service accounts) whether the account or its key was deleted"
 
 RESULTS: dict[str, tuple[Action, str]] = {
     "200": (Action.ACCEPTED, "accepted"),
@@ -36,7 +36,8 @@ RESULTS: dict[str, tuple[Action, str]] = {
     ),
     "SENDER_ID_MISMATCH": (
         Action.CONFIG,
-        "the token is another project's; look whether this service account is the app's",
+        "the token is another project's; look in the Firebase console whether the app and this service account are of "
+        "one project",
     ),
     "PERMISSION_DENIED": (Action.CONFIG, _NO_RIGHT),
     "QUOTA_EXCEEDED": (Action.RETRY, _TOO_FAST),

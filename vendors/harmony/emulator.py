@@ -134,7 +134,7 @@ class HarmonyEmulator(Emulator):
 
     def _fail(self, code: str) -> Answer:
         if code.startswith("HTTP "):
-            return Answer(response=Response(status=503 if code == "HTTP 5xx" else int(code[5:])))
+            return Answer(response=Response(status=502 if code == "HTTP 5xx" else int(code[5:])))
         return self._answer(code, lookup(code)[1])
 
     def _answer(

@@ -27,7 +27,8 @@ RESULTS: dict[str, tuple[Action, str]] = {
     "80100022": (Action.BAD_MESSAGE, "the image was not verified"),
     "80200001": (
         Action.AUTH,
-        "the authorization was refused: check that the service account belongs to the app's project, then the clock",
+        "the authorization was refused: check in Huawei's API Console that the service account belongs to the app's project, "
+        "then the clock",
     ),
     "80200003": (Action.AUTH, "the access token has expired"),
     "80200005": (Action.AUTH, "the JWT has expired: check the clock"),
@@ -79,8 +80,8 @@ RESULTS: dict[str, tuple[Action, str]] = {
     "HTTP 401": (Action.AUTH, "the authorization was refused"),
     "HTTP 403": (Action.CONFIG, "Huawei refuses this network or project"),
     "HTTP 404": (Action.CONFIG, "wrong URL: check endpoint and project_id"),
-    "HTTP 429": (Action.RETRY, "too many requests"),
-    "HTTP 503": (Action.RETRY, "flow control: too many devices a second"),
+    "HTTP 429": (Action.RETRY_AFTER, "too many requests"),
+    "HTTP 503": (Action.RETRY_AFTER, "flow control: too many devices a second"),
     "HTTP 5xx": (Action.RETRY, "Huawei cannot answer just now"),
 }
 

@@ -263,7 +263,7 @@ def _auth_outcome(answer: dict[str, Any], response: Response, now: float) -> Out
     code = _word(answer.get("error")) or _code(answer)
     temporary = response.status in (408, 429) or response.status >= 500
     if response.status == 200:
-        temporary = code in ("", *ACCEPTED) or lookup(code)[0] is Action.RETRY
+        temporary = code in ("", *ACCEPTED) or lookup(code)[0] in (Action.RETRY, Action.RETRY_AFTER)
     advice = "" if temporary else ": check client_id and client_secret (they are not App ID and App Secret)"
     words = f"Honor's token server gave no token{advice}"
     return Outcome(

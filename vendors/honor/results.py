@@ -33,9 +33,12 @@ RESULTS: dict[str, tuple[Action, str]] = {
     "404": (Action.CONFIG, "wrong path: check endpoint and app_id"),
     "500": (Action.RETRY, "internal error at Honor"),
     "502": (Action.RETRY, "Honor's gateway cannot answer just now"),
-    "503": (Action.RETRY, "flow control: too fast"),
+    "503": (Action.RETRY_AFTER, "flow control: too fast"),
     "10001": _CLOCK,
-    "10205": (Action.CONFIG, "Honor does not know the app: check app_id"),
+    "10205": (
+        Action.CONFIG,
+        "Honor does not know the app: check that app_id is the App ID, not the Client ID",
+    ),
     "10207": _CLOCK,
     "10300": (Action.BAD_MESSAGE, "a token is empty"),
     # Codes of Honor's push service.
@@ -63,8 +66,8 @@ RESULTS: dict[str, tuple[Action, str]] = {
     "HTTP 401": _AUTH,
     "HTTP 403": _AUTH,
     "HTTP 404": (Action.CONFIG, "wrong path: check endpoint and app_id"),
-    "HTTP 429": (Action.RETRY, "too many requests"),
-    "HTTP 503": (Action.RETRY, "flow control: too fast"),
+    "HTTP 429": (Action.RETRY_AFTER, "too many requests"),
+    "HTTP 503": (Action.RETRY_AFTER, "flow control: too fast"),
     "HTTP 5xx": (Action.RETRY, "Honor cannot answer just now"),
 }
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from pushgw.vendor.plugin import Vendor
 from vendors.huawei.adapter import HuaweiAdapter
 from vendors.huawei.emulator import HuaweiEmulator
+from vendors.huawei.facts import FACTS, MAPPING
 from vendors.huawei.results import RESULTS
 
-vendor = Vendor(adapter=HuaweiAdapter(), emulator=HuaweiEmulator, results=dict(RESULTS))
+vendor = Vendor(
+    adapter=HuaweiAdapter(), emulator=HuaweiEmulator, results=dict(RESULTS), mapping=MAPPING, facts=FACTS
+)

@@ -18,7 +18,7 @@ from pushgw.vendor.push import Action, Notification, Outcome, Push
 from pushgw.vendor.service_account import LIFETIME_S, REFRESH_EARLY_S
 from pushgw.vendor.texts import HALF_CHARACTER, cut_bytes, cut_utf16
 from vendors.huawei.credential import HuaweiCredential
-from vendors.huawei.results import ALL_TOKENS_INVALID, PARTLY_ACCEPTED, RESULTS, lookup
+from vendors.huawei.results import ALL_TOKENS_INVALID, PARTLY_ACCEPTED, lookup
 
 PUSH_HOST = "https://push-api.cloud.huawei.com"
 AUTH_HOST = "https://oauth-login.cloud.huawei.com"
@@ -270,7 +270,7 @@ def _auth_outcome(answer: dict[str, Any], response: Response, now: float) -> Out
     code = str(answer.get("sub_error") or answer.get("error") or f"HTTP {response.status}")
     action, words = lookup(code)
     temporary = response.status in (200, 408, 429) or response.status >= 500
-    if code not in RESULTS or code == f"HTTP {response.status}":
+    if code.startswith("HTTP ") or action not in (Action.RETRY, Action.CONFIG):
         action = Action.RETRY if temporary else Action.CONFIG
         words = "Huawei's token server gave no token" + ("" if temporary else ": check app_id and app_secret")
     wait = retry_after(response, now)

@@ -136,7 +136,7 @@ class HuaweiEmulator(Emulator):
 
     def _fail(self, code: str) -> Answer:
         if code.startswith("HTTP "):
-            return Answer(response=Response(status=int(code[5:])))
+            return Answer(response=Response(status=502 if code == "HTTP 5xx" else int(code[5:])))
         return _answer(self._request_id(), code, lookup(code)[1])
 
     def _request_id(self) -> str:

@@ -8,6 +8,8 @@ ACCEPTED = "80000000"
 PARTLY_ACCEPTED = "80100000"
 ALL_TOKENS_INVALID = "80300007"
 
+_WHERE = "again from AppGallery Connect (Project settings)"
+
 RESULTS: dict[str, tuple[Action, str]] = {
     ACCEPTED: (Action.ACCEPTED, "accepted"),
     PARTLY_ACCEPTED: (
@@ -23,7 +25,8 @@ RESULTS: dict[str, tuple[Action, str]] = {
     "80100018": (Action.BAD_MESSAGE, "the signature of the content review does not match"),
     "80200001": (
         Action.AUTH,
-        "the authorization was refused: check app_id and app_secret, and that project_id is theirs",
+        "the authorization was refused: check in AppGallery Connect that app_id, app_secret, project_id and service account "
+        "are of one project",
     ),
     "80200003": (Action.AUTH, "the access token has expired"),
     "80200005": (Action.AUTH, "the service account's JWT has expired: check the clock"),
@@ -34,7 +37,7 @@ RESULTS: dict[str, tuple[Action, str]] = {
     ALL_TOKENS_INVALID: (
         Action.INVALID_TOKEN,
         "all tokens invalid; believed only of a push to a single token, since Huawei also answers this "
-        "for another app's tokens: check app_id and package",
+        "for another app's tokens: check app_id and package in AppGallery Connect",
     ),
     "80300008": (Action.BAD_MESSAGE, "the body is over 4096 bytes without its tokens"),
     "80300010": (Action.BAD_MESSAGE, "not 1...1000 tokens, or no message"),
@@ -50,17 +53,26 @@ RESULTS: dict[str, tuple[Action, str]] = {
     ),
     "noRight": (Action.UNKNOWN, "the token is of another project, or its device moved to HarmonyOS 5"),
     # Errors of the token server, by its sub_error.
-    "12304": (Action.CONFIG, "app_secret is wrong: copy the OAuth 2.0 client secret again"),
-    "20002": (Action.CONFIG, "app_id is malformed: copy the OAuth 2.0 client ID again"),
-    "20003": (Action.CONFIG, "app_id is unknown: copy the OAuth 2.0 client ID again"),
+    "12304": (
+        Action.CONFIG,
+        f"app_secret is wrong: copy the OAuth 2.0 client secret, not the API key, {_WHERE}",
+    ),
+    "20002": (
+        Action.CONFIG,
+        f"app_id is malformed: copy the OAuth 2.0 client ID, not the project ID, {_WHERE}",
+    ),
+    "20003": (
+        Action.CONFIG,
+        f"app_id is unknown: copy the OAuth 2.0 client ID, not the project ID, {_WHERE}",
+    ),
     "20171": (Action.CONFIG, "app_secret is empty"),
     # Answers without a code.
     "HTTP 400": (Action.BAD_MESSAGE, "the request was refused without a code"),
     "HTTP 401": (Action.AUTH, "the authorization was refused"),
     "HTTP 403": (Action.CONFIG, "Huawei refuses this network or account"),
     "HTTP 404": (Action.CONFIG, "wrong URL: check endpoint, app_id and project_id"),
-    "HTTP 429": (Action.RETRY, "too many requests"),
-    "HTTP 503": (Action.RETRY, "flow control: too fast"),
+    "HTTP 429": (Action.RETRY_AFTER, "too many requests"),
+    "HTTP 503": (Action.RETRY_AFTER, "flow control: too fast"),
     "HTTP 5xx": (Action.RETRY, "Huawei cannot answer just now"),
 }
 

@@ -14,7 +14,10 @@ VALUE = "value "
 
 _BUSY = (Action.RETRY, "Meizu is busy or has an internal error")
 _PARAMETER = (Action.BAD_MESSAGE, "a parameter is missing or not valid")
-_APP = (Action.CONFIG, "Meizu does not know the app: check app_id and app_secret")
+_APP = (
+    Action.CONFIG,
+    "Meizu does not know the app: check that app_id is the AppID, and app_secret the same app's AppSecret",
+)
 _QUOTA = (Action.QUOTA, "the app's quota of pushes is used up")
 _UNSUBSCRIBED = (Action.INVALID_TOKEN, "the pushId is not subscribed any more")
 _ILLEGAL = (Action.INVALID_TOKEN, "the pushId is not valid")
@@ -35,11 +38,14 @@ RESULTS: dict[str, tuple[Action, str]] = {
     "110003": _ILLEGAL,
     "110004": _PARAMETER,
     "110009": (Action.CONFIG, "the app is on Meizu's blacklist"),
-    "110010": (Action.RETRY, "the app pushes too fast: slow down"),
+    "110010": (Action.RETRY_AFTER, "the app pushes too fast: slow down"),
     "110019": _QUOTA,
     "110031": (Action.CONFIG, "Meizu refused the package name: see the app in Meizu's push console"),
     "110032": (Action.BAD_MESSAGE, "about stored tasks, which are not used here"),
-    "110033": (Action.CONFIG, "Meizu refused the AppSecret: check app_secret"),
+    "110033": (
+        Action.CONFIG,
+        "Meizu refused the AppSecret: check that app_secret is the AppSecret, not AppKey",
+    ),
     "110051": _QUOTA,
     "110053": (Action.CONFIG, "data messages are restricted at Meizu, and not used here"),
     # Answers without a code.
@@ -47,7 +53,7 @@ RESULTS: dict[str, tuple[Action, str]] = {
     "HTTP 403": (Action.CONFIG, "Meizu refuses this network or app"),
     "HTTP 404": (Action.CONFIG, "wrong URL: check endpoint"),
     "HTTP 413": (Action.BAD_MESSAGE, "the request is too large"),
-    "HTTP 429": (Action.RETRY, "too many requests"),
+    "HTTP 429": (Action.RETRY_AFTER, "too many requests"),
     "HTTP 5xx": (Action.RETRY, "Meizu cannot answer just now"),
 }
 

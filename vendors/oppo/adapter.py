@@ -241,7 +241,8 @@ def _code(answer: dict[str, Any], response: Response) -> str:
 def _auth_outcome(code: str, response: Response, now: float) -> Outcome:
     action, words = lookup(code)
     known = code in RESULTS
-    temporary = action in (Action.RETRY, Action.QUOTA) or (not known and response.status in (200, 408))
+    temporary = action in (Action.RETRY, Action.RETRY_AFTER, Action.QUOTA)
+    temporary = temporary or (not known and response.status in (200, 408))
     if not known:
         words = "OPPO gave no auth token" + ("" if temporary else ": check app_key and master_secret")
     return Outcome(

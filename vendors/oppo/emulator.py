@@ -293,7 +293,7 @@ def _accepted(regid: str, notification: dict[str, Any]) -> Accepted:
 
 def _fault(code: str) -> Answer:
     if code.startswith("HTTP "):
-        return Answer(response=Response(status=int(code[5:])))
+        return Answer(response=Response(status=502 if code == "HTTP 5xx" else int(code[5:])))
     return _refused(_Refusal(code))
 
 

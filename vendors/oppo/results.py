@@ -11,15 +11,21 @@ WRONG_SIGNATURE = "16"
 _OUR_FAULT = (Action.BAD_MESSAGE, "the request's method, version or encoding is wrong")
 _FORBIDDEN = (Action.CONFIG, "the app may not push: see its state and rights in OPPO's push console")
 _CLOCK = (Action.CONFIG, "OPPO refused the timestamp: check this machine's clock, ten minutes are allowed")
-_KEY = (Action.CONFIG, "OPPO does not know the app: check app_key")
+_KEY = (
+    Action.CONFIG,
+    "OPPO does not know the app: check that app_key is the AppKey, not AppID, and that endpoint is the app's region",
+)
 
 RESULTS: dict[str, tuple[Action, str]] = {
     ACCEPTED: (Action.ACCEPTED, "accepted"),
     "-1": (Action.RETRY, "OPPO's service is not available just now"),
-    "-2": (Action.RETRY, "flow control: too fast"),
+    "-2": (Action.RETRY_AFTER, "flow control: too fast"),
     "11": (Action.AUTH, "the auth token was refused or has expired"),
     "12": _OUR_FAULT,
-    "13": (Action.RETRY, "calls are limited: slow down, and see the app's limits in OPPO's push console"),
+    "13": (
+        Action.RETRY_AFTER,
+        "calls are limited: slow down, and see the app's limits in OPPO's push console",
+    ),
     "14": _KEY,
     "15": _KEY,
     WRONG_SIGNATURE: (
@@ -48,7 +54,7 @@ RESULTS: dict[str, tuple[Action, str]] = {
     "41": (Action.BAD_MESSAGE, "an argument is not valid, OPPO's message says which"),
     "42": (Action.QUOTA, "the daily number of saved messages is used up"),
     "51": (Action.BAD_MESSAGE, "the picture is not valid"),
-    "55": (Action.RETRY, "the app calls too often"),
+    "55": (Action.RETRY_AFTER, "the app calls too often"),
     "59": (Action.CONFIG, "no right to fallback links"),
     "67": (
         Action.CONFIG,
@@ -61,7 +67,7 @@ RESULTS: dict[str, tuple[Action, str]] = {
     "HTTP 403": (Action.CONFIG, "OPPO refuses this network or app"),
     "HTTP 404": (Action.CONFIG, "wrong URL: check endpoint"),
     "HTTP 413": (Action.BAD_MESSAGE, "the request is too large"),
-    "HTTP 429": (Action.RETRY, "too many requests"),
+    "HTTP 429": (Action.RETRY_AFTER, "too many requests"),
     "HTTP 5xx": (Action.RETRY, "OPPO cannot answer just now"),
 }
 

@@ -265,7 +265,7 @@ def _auth_outcome(code: str, response: Response, now: float) -> Outcome:
         action, words = Action.RETRY, "vivo gave no auth token"
     if action is Action.AUTH:
         words = "vivo refused the app: check app_key and app_secret"
-    temporary = action in (Action.RETRY, Action.QUOTA)
+    temporary = action in (Action.RETRY, Action.RETRY_AFTER, Action.QUOTA)
     wait = retry_after(response, now)
     if temporary and response.status == 200:
         wait = max(wait or 0.0, AUTH_WAIT_S)

@@ -17,8 +17,14 @@ _CONTENT = (
     Action.BAD_MESSAGE,
     "vivo refused the text: only digits or signs, the word test, or sensitive words",
 )
-_APP = (Action.CONFIG, "vivo does not know the app: check app_id and app_key")
-_SIGN = (Action.CONFIG, "vivo refused the signature: check app_secret")
+_APP = (
+    Action.CONFIG,
+    "vivo does not know the app: check that app_id is the AppID and app_key the AppKey, not AppSecret",
+)
+_SIGN = (
+    Action.CONFIG,
+    "vivo refused the signature: check that app_secret is the AppSecret, not AppKey, of this app_id",
+)
 _CLOCK = (Action.CONFIG, "vivo refused the timestamp: check this machine's clock, ten minutes are allowed")
 _CLOSED = (Action.CONFIG, "the app may not push now: see its state in vivo's push console")
 _CLASS = (Action.CONFIG, "classification was refused: check VIVOClassification, and the app's rights at vivo")
@@ -47,7 +53,7 @@ RESULTS: dict[str, tuple[Action, str]] = {
         Action.QUOTA,
         "operations messages are only taken from 7:00 to 23:00; chat messages need classification 1",
     ),
-    "10072": (Action.RETRY, "too fast: slow down"),
+    "10072": (Action.RETRY_AFTER, "too fast: slow down"),
     "10073": (Action.QUOTA, "the day's quota of system messages is used up"),
     "10082": (Action.CONFIG, "system messages are switched off for the app: see vivo's push console"),
     **_rows(_CONTENT, 10085, 10103, 10104),
@@ -64,7 +70,7 @@ RESULTS: dict[str, tuple[Action, str]] = {
     "10205": _APP,
     "10206": _SIGN,
     "10207": _CLOCK,
-    "10252": (Action.RETRY, "too fast, or (of a list) too large: slow down"),
+    "10252": (Action.RETRY_AFTER, "too fast, or (of a list) too large: slow down"),
     "10301": _EXTRA,
     INVALID_REGID: _DEAD,
     **_rows(_EXTRA, 10304, 10305, 10306),
@@ -77,7 +83,7 @@ RESULTS: dict[str, tuple[Action, str]] = {
     "status 4": (Action.CONFIG, "not a test device, and the push was a test: set pushMode to 0"),
     # Answers without a result.
     "HTTP 404": (Action.RETRY, "no such place at this address: check endpoint"),
-    "HTTP 429": (Action.RETRY, "too many requests"),
+    "HTTP 429": (Action.RETRY_AFTER, "too many requests"),
     "HTTP 5xx": (Action.RETRY, "vivo cannot answer just now"),
     "HTTP other": (Action.RETRY, "vivo, or something on the way to it, refused the request"),
 }

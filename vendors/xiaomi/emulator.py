@@ -217,7 +217,7 @@ def _accepted(form: dict[str, str], regid: str) -> Accepted:
 
 def _fault(code: str) -> Answer:
     if code.startswith("HTTP "):
-        return Answer(response=Response(status=int(code[5:])))
+        return Answer(response=Response(status=502 if code == "HTTP 5xx" else int(code[5:])))
     return _error(code, lookup(code)[1])
 
 

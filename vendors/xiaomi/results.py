@@ -9,14 +9,21 @@ SENDING_FAILED = "20301"
 INVALID_REGID = "10029"
 
 _INTERNAL = (Action.RETRY, "Xiaomi is busy or has an internal error")
-_TOO_FAST = (Action.RETRY, "too many requests: slow down, or apply for a higher limit")
+_TOO_FAST = (Action.RETRY_AFTER, "the app sends too fast: slow down, or apply for a higher limit")
+_OTHER_JOB = (
+    Action.RETRY,
+    "too frequent: about broadcasts and lists of invalid regIds, which are not used here",
+)
 _PARAMETER = (Action.BAD_MESSAGE, "a parameter is missing, illegal or too long")
 _FORBIDDEN = (Action.CONFIG, "the app may not push: it is not authorised, blocked or its push service is off")
 _AUTH = (
     Action.CONFIG,
-    "the AppSecret was refused: check that it is the AppSecret, of this package and in this region",
+    "the AppSecret was refused: check that app_secret is the AppSecret, not AppKey or AppID, of this package and region",
 )
-_APP = (Action.CONFIG, "app, key and package do not belong together: check package and app_secret")
+_APP = (
+    Action.CONFIG,
+    "app, key and package do not belong together: check in Xiaomi's console that package is the AppSecret's app",
+)
 _TOPIC = (Action.BAD_MESSAGE, "about topics and aliases, which are not used here")
 _DEAD = (Action.INVALID_TOKEN, "the regId is not valid")
 
@@ -32,7 +39,8 @@ RESULTS: dict[str, tuple[Action, str]] = {
         Action.RETRY,
         "sending failed; of a single regId it may mean a dead one, but that is not certain: the token stays",
     ),
-    **_rows(_TOO_FAST, 10004, 10022, 10023, 10024, 10027, 10028, 10030, 10032, 26004, 26005, 200002),
+    **_rows(_TOO_FAST, 10004, 10022, 10023, 10024, 10027, 10028, 200002),
+    **_rows(_OTHER_JOB, 10030, 10032, 26004, 26005),
     **_rows((Action.QUOTA, "the daily quota of the app is used up"), 10034, 200001),
     **_rows(_FORBIDDEN, 10005, 10026, 10031, 10036),
     **_rows(_PARAMETER, 10008, 10012, 10013, 10014, 10016, 10017, 10018, 10020, 10021, 10025, 10037),
@@ -56,7 +64,7 @@ RESULTS: dict[str, tuple[Action, str]] = {
     "HTTP 403": (Action.CONFIG, "Xiaomi refuses this network or app"),
     "HTTP 404": (Action.CONFIG, "wrong URL: check region and endpoint"),
     "HTTP 413": (Action.BAD_MESSAGE, "the request is too large"),
-    "HTTP 429": (Action.RETRY, "too many requests"),
+    "HTTP 429": (Action.RETRY_AFTER, "too many requests"),
     "HTTP 5xx": (Action.RETRY, "Xiaomi cannot answer just now"),
 }
 

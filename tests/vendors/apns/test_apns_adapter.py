@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from pushgw.messages.model import ApnsInfo
 from pushgw.vendor.adapter import Account, Auth, Refused
-from pushgw.vendor.http import Response
+from pushgw.vendor.http import Request, Response
 from pushgw.vendor.push import Action, Notification, Push, Target
+from pushgw.vendor.token_cache import TokenCache
 from vendors.apns import vendor
 from vendors.apns.credential import ApnsCredential
 from vendors.apns.results import RESULTS
@@ -134,6 +135,7 @@ def test_environment_and_endpoint_choose_the_host(environment: str, endpoint: st
 def test_a_token_cannot_leave_its_place_in_the_path() -> None:
     """A token with a slash or a question mark is escaped, so that it names no other path of Apple's."""
     assert adapter.render(push("../../x?y"), account(), AUTH).url.endswith("/3/device/..%2F..%2Fx%3Fy")
+    assert adapter.render(push("tökén"), account(), AUTH).url.endswith("/3/device/t%C3%B6k%C3%A9n")
 
 
 def test_an_expired_message_is_tried_once() -> None:
@@ -329,6 +331,15 @@ def test_a_dry_run_can_mask_the_provider_token() -> None:
     assert auth.value not in repr(auth)
 
 
+def test_an_account_in_use_does_not_show_its_provider_token() -> None:
+    """What the account caches for its requests holds the bearer, and no repr of it does."""
+    owner = account()
+    auth = adapter.local_auth(owner, NOW)
+    assert auth is not None
+    assert auth.value in str(adapter.render(push(), owner, auth).shared)
+    assert auth.value not in repr(owner)
+
+
 # --- the answer -------------------------------------------------------------------------------------------
 
 # The rows are Apple's table once more, spelled out, so that a slip in results.py shows.
@@ -430,6 +441,87 @@ def test_an_unknown_answer_counts_by_its_status(status: int, body: Any, action: 
     [outcome] = adapter.interpret(push(), account(), answer(status, body))
     assert outcome.action is action
     assert outcome.reason
+
+
+def hint(reason: str, owner: Account | None = None, **changes: Any) -> str:
+    status = next(s for s, r in EXPECTED if r == reason)
+    [outcome] = adapter.interpret(push(**changes), owner or account(), answer(status, {"reason": reason}))
+    assert outcome.action is EXPECTED[status, reason]
+    return outcome.hint
+
+
+@pytest.mark.parametrize(("here", "other"), [("production", "sandbox"), ("sandbox", "production")])
+def test_a_bad_device_token_says_which_environment_the_credential_is_for(here: str, other: str) -> None:
+    """Apple's word covers a build of the other environment: the hint names both, and whose fault it is."""
+    said = hint("BadDeviceToken", account(credential={"environment": here}))
+    assert f"this credential is configured for {here}" in said
+    assert f"an app built for {other} must report the certificate id of a credential for {other}" in said
+    assert "C3" in said
+    assert "C4" in said
+
+
+@pytest.mark.parametrize(
+    "reason", ["BadEnvironmentKeyIdInToken", "BadEnvironmentKeyInToken", "BadCertificateEnvironment"]
+)
+def test_a_credential_of_the_other_environment_says_what_it_is_configured_for(reason: str) -> None:
+    """The operator reads what stands in the file, what to change, and what becomes of the devices."""
+    said = hint(reason, account(credential={"environment": "sandbox"}))
+    assert "look at environment" in said
+    assert "this credential is configured for sandbox" in said
+    assert "C4" in said
+
+
+def test_a_token_for_another_topic_says_which_topic_it_was() -> None:
+    """Under the plain topic the bundle id may be wrong; under that of calls the token is of the wrong kind."""
+    assert hint("DeviceTokenNotForTopic").endswith("the topic was com.example.chat")
+    said = hint("DeviceTokenNotForTopic", extra={"push_type": "voip"})
+    assert "the topic was com.example.chat.voip; a voip push goes to a token of its own" in said
+    assert "a voip push goes to a token of its own" in hint("BadDeviceToken", extra={"push_type": "voip"})
+
+
+@pytest.mark.parametrize(
+    ("age", "clock"), [(0.0, True), (1199.0, True), (1200.0, False), (3000.0, False), (-60.0, False)]
+)
+def test_a_young_token_that_has_expired_is_a_clock_problem(age: float, clock: bool) -> None:
+    """Signed less than 20 minutes ago, it cannot be old: the time in it is wrong, and the hint says so with its age."""
+    owner = account()
+    assert adapter.local_auth(owner, float(int(NOW))) is not None
+    said = hint("ExpiredProviderToken", owner, now=float(int(NOW)) + age)
+    assert (f"the token was signed {int(age)} s ago by this machine's clock" in said) == clock
+    assert hint("ExpiredProviderToken").endswith(
+        "look at this machine's clock"
+    )  # signed elsewhere: nothing known
+
+
+def test_a_young_token_that_has_expired_is_sent_again_as_it_is() -> None:
+    """Refused or not, no second one is signed within 20 minutes: Apple would punish that."""
+    owner = account()
+    cache = TokenCache(adapter, owner, nobody, lambda: NOW + 60)
+    first = adapter.local_auth(owner, NOW)
+    assert cache.fresh() is first
+    assert first is not None
+    cache.refuse(first)
+    assert cache.fresh() is first
+
+
+def test_too_many_renewals_keep_the_present_token() -> None:
+    """Apple complains of new tokens: the next attempt carries the same one."""
+    owner = account()
+    cache = TokenCache(adapter, owner, nobody, lambda: NOW)
+    before = cache.fresh()
+    [outcome] = adapter.interpret(push(), owner, answer(429, {"reason": "TooManyProviderTokenUpdates"}))
+    assert outcome.action is Action.RETRY
+    assert cache.fresh() is before
+
+
+async def nobody(request: Request) -> Response:
+    raise AssertionError("Apple has no token server")
+
+
+@pytest.mark.parametrize("odd", [{"push_type": []}, {"push_type": "shout"}, {"push_type": None}, {"aps": 5}])
+def test_an_answer_is_read_whatever_extra_holds(odd: dict[str, Any]) -> None:
+    """interpret raises nothing, also for a push that could not have been rendered."""
+    assert "the topic was com.example.chat" in hint("DeviceTokenNotForTopic", extra=odd)
 
 
 def test_a_wait_that_the_server_asks_for_is_kept() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import jwt
+import msgspec
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import NameOID
 
-from pushgw.messages.model import ApnsInfo
+from pushgw.messages.model import ApnsInfo, LiveActivity
 from pushgw.vendor.adapter import Account, Auth
 from pushgw.vendor.emulator import Call
 from pushgw.vendor.http import Request
@@ -39,8 +40,8 @@ def by_key(key: ec.EllipticCurvePrivateKey = KEY, bundle_id: str = "com.example.
     return Account(business_id=1, vendor="apns", credential=ApnsCredential.model_validate(fields), cache={})
 
 
-def by_certificate() -> Account:
-    name = x509.Name([x509.NameAttribute(NameOID.USER_ID, "com.example.chat")])
+def by_certificate(uid: str = "com.example.chat") -> Account:
+    name = x509.Name([x509.NameAttribute(NameOID.USER_ID, uid)])
     today = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder()
@@ -55,7 +56,7 @@ def by_certificate() -> Account:
     data = pkcs12.serialize_key_and_certificates(
         b"push", KEY, certificate, None, serialization.NoEncryption()
     )
-    credential = ApnsCredential.model_validate({"p12": data, "bundle_id": "com.example.chat"})
+    credential = ApnsCredential.model_validate({"p12": data, "bundle_id": uid})
     return Account(business_id=2, vendor="apns", credential=credential, cache={})
 
 
@@ -209,6 +210,156 @@ REFUSALS: list[tuple[Any, str]] = [
 def test_what_apple_refuses_is_refused(make: Any, expected: str) -> None:
     """Each fault gets Apple's own reason, and nothing is shown."""
     assert reason(emulator().handle(make(), NOW)) == expected
+
+
+# --- every push type --------------------------------------------------------------------------------------
+
+# What a caller sends besides the headers of a plain push, so that Apple takes it. Spelled out here once more.
+SOUND: dict[str, tuple[dict[str, str], bytes]] = {
+    "alert": ({}, b'{"aps":{"alert":"Hi"}}'),
+    "background": ({"apns_priority": "5"}, b'{"aps":{"content-available":1}}'),
+    "voip": ({"apns_topic": "com.example.chat.voip"}, b'{"call":7}'),
+    "liveactivity": (
+        {"apns_topic": "com.example.chat.push-type.liveactivity"},
+        b'{"aps":{"event":"end","timestamp":1790000000}}',
+    ),
+    "pushtotalk": (
+        {"apns_topic": "com.example.chat.voip-ptt", "apns_expiration": "0"},
+        b'{"aps":{},"speaker":"Alice"}',
+    ),
+    "location": ({"apns_topic": "com.example.chat.location-query"}, b'{"aps":{}}'),
+    "complication": ({"apns_topic": "com.example.chat.complication"}, b'{"steps":7}'),
+    "fileprovider": ({"apns_topic": "com.example.chat.pushkit.fileprovider"}, b'{"domain":"d"}'),
+    "controls": (
+        {"apns_topic": "com.example.chat.push-type.controls"},
+        b'{"aps":{"content-changed":true}}',
+    ),
+    "widgets": ({"apns_topic": "com.example.chat.push-type.widgets"}, b'{"aps":{"content-changed":true}}'),
+}
+
+
+def typed(name: str, body: bytes | None = None, **headers: str | None) -> Call:
+    own, sound = SOUND[name]
+    fields: dict[str, str | None] = {"apns_push_type": name, **own, **headers}
+    return msgspec.structs.replace(changed(**fields), body=sound if body is None else body)
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_a_sound_push_of_each_type_is_accepted(name: str) -> None:
+    """With its topic, a priority of its own and a payload that goes with it."""
+    assert emulator().handle(typed(name), NOW).response.status == 200
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_a_type_under_another_topic_is_refused(name: str) -> None:
+    """The suffix belongs to the type: the app's own topic is for alert and background alone."""
+    other = "com.example.chat.voip" if name in ("alert", "background") else "com.example.chat"
+    assert reason(emulator().handle(typed(name, apns_topic=other), NOW)) == "400 TopicDisallowed"
+
+
+@pytest.mark.parametrize("name", SOUND)
+@pytest.mark.parametrize("priority", ["10", "5", "1", "0"])
+def test_a_type_has_priorities_of_its_own(name: str, priority: str) -> None:
+    """background only 5, voip and pushtotalk only 10, liveactivity and location 10 and 5, the others all three."""
+    allowed = {
+        "background": {"5"},
+        "voip": {"10"},
+        "pushtotalk": {"10"},
+        "liveactivity": {"10", "5"},
+        "location": {"10", "5"},
+    }.get(name, {"10", "5", "1"})
+    answered = emulator().handle(typed(name, apns_priority=priority), NOW)
+    if priority in allowed:
+        assert answered.response.status == 200
+    else:
+        assert reason(answered) == "400 BadPriority"
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_a_type_has_a_size_of_its_own(name: str) -> None:
+    """5,120 bytes of voip, 4,096 of all others; one more is too large."""
+    limit, sound = 5120 if name == "voip" else 4096, SOUND[name][1]
+    full = sound[:-1] + b',"x":"' + b"x" * (limit - len(sound) - 7) + b'"}'
+    assert len(full) == limit
+    assert emulator().handle(typed(name, full), NOW).response.status == 200
+    assert (
+        reason(emulator().handle(typed(name, full.replace(b"xx", b"xxx", 1)), NOW)) == "413 PayloadTooLarge"
+    )
+
+
+TYPED_REFUSALS: list[tuple[Any, str]] = [
+    (lambda: typed("background", b'{"aps":{"content-available":1,"alert":"Hi"}}'), "400 InvalidPushType"),
+    (lambda: typed("background", b'{"aps":{"content-available":true}}'), "400 InvalidPushType"),
+    (lambda: typed("alert", b'{"aps":{"content-available":1}}'), "400 InvalidPushType"),
+    (lambda: typed("alert", b'{"aps":[1]}'), "400 InvalidPushType"),
+    (lambda: typed("alert", b'{"aps":{}}'), "400 PayloadEmpty"),
+    (lambda: typed("voip", b"{}"), "400 PayloadEmpty"),
+    (lambda: typed("liveactivity", b'{"aps":{"alert":"Hi"}}'), "400 InvalidPushType"),
+    (lambda: typed("liveactivity", b'{"aps":{"event":"end"}}'), "400 InvalidPushType"),
+    (lambda: typed("pushtotalk", apns_expiration="1790003600"), "400 BadExpirationDate"),
+    (lambda: typed("pushtotalk", apns_expiration=None), "400 BadExpirationDate"),
+    (
+        lambda: changed(apns_push_type="mdm", apns_topic="com.example.chat"),
+        "400 TopicDisallowed",
+    ),
+]
+
+
+@pytest.mark.parametrize(("make", "expected"), TYPED_REFUSALS)
+def test_what_apple_refuses_of_a_type_is_refused(make: Any, expected: str) -> None:
+    """Payloads that do not go with the type, an expiration where nothing is stored, mdm without its certificate."""
+    assert reason(emulator().handle(make(), NOW)) == expected
+
+
+@pytest.mark.parametrize("name", [n for n in SOUND if n != "liveactivity"])
+def test_what_the_adapter_renders_of_each_type_is_accepted(name: str) -> None:
+    """Adapter and double agree, type by type."""
+    extra = {"push_type": name, **({"domain": "d"} if name == "fileprovider" else {})}
+    assert sent(emulator(), push(extra=extra, ext="{}")).action is Action.ACCEPTED
+
+
+def test_a_live_activity_of_a_message_is_accepted() -> None:
+    """An update and an end."""
+    for activity in (
+        LiveActivity(event="update", content_state={"score": 3}),
+        LiveActivity(event="end", dismissal_date=1),
+    ):
+        info = ApnsInfo(live_activity=activity)
+        assert sent(emulator(), push(apns=info)).action is Action.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("alert", "200"),
+        ("background", "200"),
+        ("voip", "400 TopicDisallowed"),
+        ("complication", "400 TopicDisallowed"),
+        ("liveactivity", "400 TopicDisallowed"),
+        ("location", "400 TopicDisallowed"),
+        ("pushtotalk", "200"),
+    ],
+)
+def test_a_certificate_may_push_what_it_covers(name: str, expected: str) -> None:
+    """liveactivity and location take a provider key only; calls need their topic in the certificate."""
+    account = by_certificate()
+    held = account.credential.certificate
+    der = held.certificate.public_bytes(serialization.Encoding.DER)
+    call = msgspec.structs.replace(typed(name, authorization=None), peer_cert_der=der)
+    answered = ApnsEmulator([account]).handle(call, held.expires_at - 3600)
+    assert (str(answered.response.status) if answered.accepted else reason(answered)) == expected
+
+
+def test_mdm_takes_its_own_certificate() -> None:
+    """The topic is the UID of the MDM certificate, and the payload is the device's magic alone."""
+    account = by_certificate("com.apple.mgmt.External.1")
+    held = account.credential.certificate
+    der = held.certificate.public_bytes(serialization.Encoding.DER)
+    request = vendor.adapter.render(push(extra={"push_type": "mdm", "mdm": "magic"}), account, None)
+    [accepted] = (
+        ApnsEmulator([account]).handle(call(request, peer_cert_der=der), held.expires_at - 3600).accepted
+    )
+    assert accepted.payload["payload"] == {"mdm": "magic"}
 
 
 def test_the_limits_themselves_are_allowed() -> None:

@@ -476,6 +476,23 @@ def test_google_says_how_long_to_wait(status: int, header: str | None, wait: flo
     assert outcome.retry_after == wait
 
 
+@pytest.mark.parametrize(
+    ("status", "header", "action"),
+    [
+        (429, None, Action.RETRY),
+        (429, "soon", Action.RETRY),
+        (429, "7", Action.RETRY_AFTER),
+        (503, "7", Action.RETRY),
+        (500, "7", Action.RETRY),
+    ],
+)
+def test_one_busy_device_does_not_pause_the_project(status: int, header: str | None, action: Action) -> None:
+    """Of the three quotas behind a 429 one is a device's: the whole lane waits only where Google names the time."""
+    headers = {} if header is None else {"retry-after": header}
+    [outcome] = adapter.interpret(push(), OWNER, answer(status, b"", **headers))
+    assert outcome.action is action
+
+
 def test_an_answer_that_repeats_the_token_does_not_carry_it_on() -> None:
     """No outcome holds a device token, whatever Google echoes."""
     body = error(400, f"BAD {TOKEN}", words=f"Token {TOKEN} is odd")

@@ -388,10 +388,10 @@ def test_every_code(code: str, action: Action, spelled: type, status: int) -> No
         (401, Action.AUTH),
         (403, Action.CONFIG),
         (404, Action.CONFIG),
-        (429, Action.RETRY),
+        (429, Action.RETRY_AFTER),
         (500, Action.RETRY),
         (502, Action.RETRY),
-        (503, Action.RETRY),
+        (503, Action.RETRY_AFTER),
     ],
 )
 @pytest.mark.parametrize(

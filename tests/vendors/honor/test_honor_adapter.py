@@ -353,7 +353,7 @@ ROWS = {
     "404": Action.CONFIG,
     "500": Action.RETRY,
     "502": Action.RETRY,
-    "503": Action.RETRY,
+    "503": Action.RETRY_AFTER,
     "10001": Action.CONFIG,
     "10207": Action.CONFIG,
     "10205": Action.CONFIG,
@@ -389,10 +389,10 @@ def test_every_code(code: str, action: Action, spelled: type, status: int) -> No
         (401, Action.AUTH),
         (403, Action.AUTH),
         (404, Action.CONFIG),
-        (429, Action.RETRY),
+        (429, Action.RETRY_AFTER),
         (500, Action.RETRY),
         (502, Action.RETRY),
-        (503, Action.RETRY),
+        (503, Action.RETRY_AFTER),
     ],
 )
 @pytest.mark.parametrize(

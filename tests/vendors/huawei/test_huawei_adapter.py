@@ -319,6 +319,8 @@ def test_access_token_is_renewed_early(told: object, seconds: int) -> None:
         (590, {}, Action.RETRY),
         (429, {}, Action.RETRY),
         (200, {}, Action.RETRY),
+        (429, {"error": "HTTP 429"}, Action.RETRY),
+        (400, {"sub_error": 80200001}, Action.CONFIG),
     ],
 )
 def test_token_server_errors(status: int, told: dict[str, Any], action: Action) -> None:
@@ -398,8 +400,9 @@ def test_every_code(code: str, action: Action, spelled: type, status: int) -> No
         (401, Action.AUTH),
         (404, Action.CONFIG),
         (500, Action.RETRY),
+        (429, Action.RETRY_AFTER),
         (502, Action.RETRY),
-        (503, Action.RETRY),
+        (503, Action.RETRY_AFTER),
         (200, Action.UNKNOWN),
     ],
 )

@@ -256,7 +256,8 @@ def test_blank_texts_and_extra() -> None:
 
 TOP: dict[int, Action] = {
     200: Action.ACCEPTED,
-    **dict.fromkeys([500, 1001, 1003, 110010], Action.RETRY),
+    **dict.fromkeys([500, 1001, 1003], Action.RETRY),
+    110010: Action.RETRY_AFTER,
     **dict.fromkeys([1005, 110004, 110032], Action.BAD_MESSAGE),
     **dict.fromkeys([1006, 110000, 110001, 110009, 110031, 110033, 110053], Action.CONFIG),
     **dict.fromkeys([110002, 110003], Action.INVALID_TOKEN),
@@ -304,7 +305,7 @@ def test_110010_means_two_things() -> None:
     """Of the request it is the rate limit, which is waited out; of a pushId the user's switch, which is not."""
     (top,) = outcomes(push("a"), {"code": "110010", "value": ""})
     (one,) = outcomes(push("a"), {"code": "200", "value": {"110010": ["a"]}})
-    assert (top.action, one.action) == (Action.RETRY, Action.BAD_MESSAGE)
+    assert (top.action, one.action) == (Action.RETRY_AFTER, Action.BAD_MESSAGE)
 
 
 @pytest.mark.parametrize("code", ["110002", "110003"])
@@ -333,7 +334,7 @@ def test_odd_values_are_no_fault(value: object) -> None:
     [
         (500, Action.RETRY),
         (503, Action.RETRY),
-        (429, Action.RETRY),
+        (429, Action.RETRY_AFTER),
         (404, Action.CONFIG),
         (401, Action.CONFIG),
         (403, Action.CONFIG),

@@ -295,7 +295,8 @@ def test_secrets_are_named_for_masking() -> None:
 ROWS: dict[int, Action] = {
     0: Action.ACCEPTED,
     32: Action.ACCEPTED,
-    **dict.fromkeys([-1, -2, 13, 55], Action.RETRY),
+    -1: Action.RETRY,
+    **dict.fromkeys([-2, 13, 55], Action.RETRY_AFTER),
     **dict.fromkeys([11, 29], Action.AUTH),
     **dict.fromkeys([14, 15, 16, 17, 18, 19, 26, 27, 28, 30, 59, 67], Action.CONFIG),
     **dict.fromkeys([12, 20, 21, 22, 23, 24, 25, 31, 40, 41, 51, 10001, 15000, 20000], Action.BAD_MESSAGE),
@@ -334,7 +335,7 @@ def test_an_invalid_id_at_the_top_of_a_batch_kills_nothing() -> None:
     [
         (500, Action.RETRY),
         (503, Action.RETRY),
-        (429, Action.RETRY),
+        (429, Action.RETRY_AFTER),
         (404, Action.CONFIG),
         (401, Action.AUTH),
         (403, Action.CONFIG),

@@ -320,7 +320,8 @@ def test_secrets_are_named_for_masking() -> None:
 ROWS: dict[int, Action] = {
     0: Action.ACCEPTED,
     **dict.fromkeys([10000, 10003], Action.AUTH),
-    **dict.fromkeys([10040, 10072, 10252], Action.RETRY),
+    10040: Action.RETRY,
+    **dict.fromkeys([10072, 10252], Action.RETRY_AFTER),
     **dict.fromkeys([10070, 10071, 10073], Action.QUOTA),
     **dict.fromkeys([10043, 10045, 10051, 10082, 10094, 10096, 10097, 11000], Action.CONFIG),
     **dict.fromkeys([10200, 10201, 10202, 10203, 10204, 10205, 10206, 10207], Action.CONFIG),
@@ -413,7 +414,7 @@ def test_a_quota_of_operations_points_to_classification(code: int) -> None:
         (401, Action.RETRY),
         (403, Action.RETRY),
         (404, Action.RETRY),
-        (429, Action.RETRY),
+        (429, Action.RETRY_AFTER),
         (500, Action.RETRY),
         (503, Action.RETRY),
     ],

@@ -240,7 +240,8 @@ def test_static_secret() -> None:
 RETRY, CONFIG, BAD, QUOTA = Action.RETRY, Action.CONFIG, Action.BAD_MESSAGE, Action.QUOTA
 ROWS: dict[int, Action] = {
     **dict.fromkeys([-1, 1, 10001, 10002, 10003, 20607, 22102, 26003, 20301], RETRY),
-    **dict.fromkeys([10004, 10022, 10023, 10024, 10027, 10028, 200002, 10030, 10032, 26004, 26005], RETRY),
+    **dict.fromkeys([10004, 10022, 10023, 10024, 10027, 10028, 200002], Action.RETRY_AFTER),
+    **dict.fromkeys([10030, 10032, 26004, 26005], RETRY),
     **dict.fromkeys([200001, 10034], QUOTA),
     **dict.fromkeys([10005, 10031, 10026, 10036], CONFIG),
     **dict.fromkeys(
@@ -287,7 +288,7 @@ def test_doubtful_codes_never_cost_a_token(code: int) -> None:
     [
         (500, RETRY),
         (503, RETRY),
-        (429, RETRY),
+        (429, Action.RETRY_AFTER),
         (404, CONFIG),
         (401, CONFIG),
         (403, CONFIG),
