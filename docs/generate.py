@@ -101,7 +101,8 @@ def vendors_page() -> str:
         "# What each vendor is sent",
         "Made from the code by `make docs`; the tests prove each line by rendering a push with it and one without.",
         "`PushFlag` decides whether a message is pushed at all and goes nowhere. `Title`, `Desc` and `Ext` stand in"
-        " `OfflinePushInfo`, or come from the message's body. A message's own values win over `[defaults]`.",
+        " `OfflinePushInfo`, or come from the message's body. A message's own values win over `[defaults]`. Fields of templates"
+        " and receipts are sent where `[defaults]` configures them.",
     ]
     for title, keys in groups.items():
         parts += ["", f"## {title}", "", "| key | becomes | no counterpart |", "|---|---|---|"]

@@ -146,6 +146,7 @@ class Lane:
     async def close(self) -> None:
         """Abandon what is open (without an ending: the record is delivered again) and close the connections."""
         self._on_endings = _ignore
+        self._limit = 0
         for handle, _ in self._waiting.values():
             handle.cancel()
         for timer in (self._probe, self._pause):
@@ -271,6 +272,8 @@ class Lane:
     # --- on the way back ---------------------------------------------------------------------------------
 
     def _completed(self, completions: Sequence[Completion]) -> None:
+        if self._on_endings is _ignore:
+            return  # closed: what is abandoned is not repeated either
         endings: list[Ending] = []
         self._in_flight -= len(completions)
         now = self._answered_at = self._clock()

@@ -32,6 +32,11 @@ def cut_bytes(text: str, limit: int) -> str:
 
 def is_border(text: str, index: int) -> bool:
     """Whether ``text`` may be parted before the character at ``index``."""
+    return _is_border(text, index, None)
+
+
+def _is_border(text: str, index: int, flag_halves: int | None) -> bool:
+    """``flag_halves``: how many stand just before ``index``, where that is known already."""
     if index <= 0 or index >= len(text):
         return True
     before, after = text[index - 1], text[index]
@@ -44,7 +49,7 @@ def is_border(text: str, index: int) -> bool:
     if before == _ZWJ or unicodedata.combining(before) == _VIRAMA or _hangul_joined(before, after):
         return False
     if _is_flag_half(before) and _is_flag_half(after):
-        return _flag_halves_before(text, index) % 2 == 0
+        return (_flag_halves_before(text, index) if flag_halves is None else flag_halves) % 2 == 0
     return True
 
 
@@ -52,10 +57,11 @@ def _cut(text: str, limit: int, size: Callable[[str], int]) -> str:
     """The longest beginning that fits. Where not even an ellipsis fits, there is none."""
     ellipsis = ELLIPSIS if limit >= size(ELLIPSIS) else ""
     room = limit - size(ellipsis)
-    used = border = 0
+    used = border = flag_halves = 0
     for index, character in enumerate(text):
-        if used <= room and is_border(text, index):
+        if used <= room and _is_border(text, index, flag_halves):
             border = index
+        flag_halves = flag_halves + 1 if _is_flag_half(character) else 0
         used += size(character)
         if used > limit:
             return text[:border] + ellipsis

@@ -20,6 +20,8 @@ NOT_REACHED = "transport"
 """Outcome code of a token server that gave no answer at all."""
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 60.0
+_AS_GOOD_AS_OVER = 0.05
+"""Timers and the clock of the day do not agree to the ms: who comes so many s too early is not sent away."""
 
 
 class TokenCache:
@@ -69,7 +71,8 @@ class TokenCache:
     async def get(self) -> Auth:
         """The authorization, from the token server where need be. All who wait share one request.
 
-        Raises AuthFailed: to all who waited, and, without asking again, to who comes before the wait is over.
+        Raises AuthFailed: to all who waited, and, without asking again, to who comes before the wait is over; its
+        ``outcome.retry_after`` says how long that is, in s.
         """
         auth = self.fresh()
         if auth is not None:
@@ -117,7 +120,7 @@ class TokenCache:
         if self._failure.action is Action.CONFIG:
             raise AuthFailed(self._failure)
         wait = self._not_before - self._clock()
-        if wait > 0:
+        if wait > _AS_GOOD_AS_OVER:
             raise AuthFailed(msgspec.structs.replace(self._failure, retry_after=wait))
 
     async def _ask(self) -> Auth:
@@ -128,22 +131,24 @@ class TokenCache:
                 raise AuthFailed(_temporary("no_request", "the adapter makes no request for a token"))
             auth = self._adapter.read_auth(self._account, await self._send(request), self._clock())
         except TransportError as error:
-            failed = AuthFailed(_temporary(NOT_REACHED, str(error)))
-            self._failed(failed.outcome)
-            raise failed from error
+            raise AuthFailed(self._failed(_temporary(NOT_REACHED, str(error)))) from error
         except AuthFailed as failed:
-            self._failed(failed.outcome)
-            raise
+            raise AuthFailed(self._failed(failed.outcome)) from failed
         self._auth = auth
         self._failure = None
         self._failures = 0
         return auth
 
-    def _failed(self, outcome: Outcome) -> None:
+    def _failed(self, outcome: Outcome) -> Outcome:
+        """The failure, remembered; what is temporary says how long to wait."""
         wait = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(self._failures, 16)) * (1.0 - self._rng.random() / 2)
+        wait = max(wait, outcome.retry_after or 0.0)
         self._failures += 1
+        self._not_before = self._clock() + wait
+        if outcome.action is not Action.CONFIG:
+            outcome = msgspec.structs.replace(outcome, retry_after=wait)
         self._failure = outcome
-        self._not_before = self._clock() + max(wait, outcome.retry_after or 0.0)
+        return outcome
 
     def _landed(self, flight: asyncio.Task[Auth]) -> None:
         self._flight = None

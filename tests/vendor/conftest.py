@@ -491,7 +491,7 @@ class Lanes:
         self._start = asyncio.get_running_loop().time()
         self.dispatcher = Dispatcher(
             DispatchSettings.model_validate(
-                {"backoff": 0.01, "backoff_max": 0.02, "timeout": 0.5, **settings}
+                {"backoff": 0.01, "backoff_max": 0.02, "timeout": 5.0, **settings}
             ),
             factory,
             factory,
@@ -509,7 +509,7 @@ class Lanes:
 
     async def ended(self, vendor: str, count: int) -> list[Ending]:
         """That lane's endings, once there are that many."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(10):
             while len(self.of(vendor)) < count:
                 self._news.clear()
                 await self._news.wait()

@@ -120,18 +120,24 @@ async def _fewer_streams_than_open(wave: list[Stream]) -> None:
         await _take(stream)
 
 
-class Fault(NamedTuple):
-    """A fault, and for each transport how often the first and the others of the wave are then seen by (lane, vendor).
+Times = frozenset[tuple[int, int]]
+"""How often a push may be seen: (sent by the lane, come to the vendor). The library may repeat by itself in between."""
 
-    The vendor sees more than the lane sends where the library repeats by itself.
-    """
+
+class Fault(NamedTuple):
+    """A fault, and for each transport how often the first and the others of the wave are then sent."""
 
     happens: Callable[[list[Stream]], Awaitable[None]]
-    pyreqwest: tuple[tuple[int, int], tuple[int, int]]
-    httpx: tuple[tuple[int, int], tuple[int, int]]
+    pyreqwest: tuple[Times, Times]
+    httpx: tuple[Times, Times]
+    timeout: float = 5.0
 
 
-ONCE, BY_LANE, BY_LIBRARY = (1, 1), (2, 2), (1, 2)
+SHORT = 0.6
+"""s for a request where a test waits for its end."""
+ONCE, BY_LANE, BY_LIBRARY = frozenset({(1, 1)}), frozenset({(2, 2)}), frozenset({(1, 2)})
+BY_LANE_IF_AT_ALL = ONCE | BY_LANE
+"""The library stands still until the first request's time is up; who waits a little longer gets its answer then."""
 FAULTS = [
     Fault(_goodbye_that_answers, pyreqwest=(ONCE, BY_LIBRARY), httpx=(BY_LANE, BY_LIBRARY)),
     Fault(_goodbye_and_gone, pyreqwest=(BY_LANE, BY_LIBRARY), httpx=(BY_LANE, BY_LIBRARY)),
@@ -142,11 +148,16 @@ FAULTS = [
     Fault(_cancel, pyreqwest=(BY_LANE, BY_LANE), httpx=(BY_LANE, BY_LANE)),
     Fault(_cut_before_headers, pyreqwest=(BY_LANE, BY_LANE), httpx=(BY_LANE, BY_LANE)),
     Fault(_cut_after_headers, pyreqwest=(BY_LANE, BY_LANE), httpx=(BY_LANE, BY_LANE)),
-    Fault(_one_unanswered, pyreqwest=(BY_LANE, ONCE), httpx=(BY_LANE, ONCE)),
-    Fault(_none_answered, pyreqwest=(BY_LANE, BY_LANE), httpx=(BY_LANE, BY_LANE)),
-    Fault(_no_http2_any_more, pyreqwest=(BY_LANE, BY_LANE), httpx=(BY_LANE, BY_LANE)),
+    Fault(_one_unanswered, pyreqwest=(BY_LANE, ONCE), httpx=(BY_LANE, ONCE), timeout=SHORT),
+    Fault(_none_answered, pyreqwest=(BY_LANE, BY_LANE), httpx=(BY_LANE, BY_LANE), timeout=SHORT),
+    Fault(_no_http2_any_more, pyreqwest=(BY_LANE, BY_LANE), httpx=(BY_LANE, BY_LANE), timeout=SHORT),
     Fault(_longer_than_said, pyreqwest=(BY_LANE, BY_LANE), httpx=(BY_LANE, BY_LANE)),
-    Fault(_fewer_streams_than_open, pyreqwest=(ONCE, ONCE), httpx=(BY_LANE, BY_LANE)),
+    Fault(
+        _fewer_streams_than_open,
+        pyreqwest=(ONCE, ONCE),
+        httpx=(BY_LANE_IF_AT_ALL, BY_LANE_IF_AT_ALL),
+        timeout=SHORT,
+    ),
 ]
 
 
@@ -197,7 +208,12 @@ def _ends(lanes: Lanes, vendor: str, cargo: Sequence[str]) -> dict[str, tuple[En
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.happens.__name__[1:])
+@pytest.mark.parametrize(
+    ("fault", "lanes"),
+    [(fault, {"timeout": fault.timeout}) for fault in FAULTS],
+    ids=[fault.happens.__name__[1:] for fault in FAULTS],
+    indirect=["lanes"],
+)
 async def test_no_push_is_lost_or_ends_twice(
     lanes: Lanes, server: ScriptedServer, read: Read, vendor: str, fault: Fault, transport_name: str
 ) -> None:
@@ -214,12 +230,10 @@ async def test_no_push_is_lost_or_ends_twice(
     first, *others = (read(stream).text for stream in wave)
     times = {text: (ends[text][1], len(arrivals)) for text, arrivals in seen.items()}
     expected_first, expected_other = getattr(fault, transport_name)
-    assert times == {
-        first: expected_first,
-        **dict.fromkeys(others, expected_other),
-        "bob 2": ONCE,
-        "bob 3": ONCE,
-    }
+    assert times.keys() == ends.keys()
+    assert times[first] in expected_first
+    assert {times[other] for other in others} <= expected_other
+    assert {times["bob 2"], times["bob 3"]} == ONCE
     assert lanes.dispatcher.stuck == 0
 
 
@@ -236,6 +250,7 @@ async def test_the_reason_of_a_goodbye_is_told(lanes: Lanes, server: ScriptedSer
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("lanes", [{"timeout": SHORT}], indirect=True, ids=[""])
 async def test_a_half_open_connection_is_left(
     lanes: Lanes, server: ScriptedServer, read: Read, vendor: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -255,6 +270,7 @@ async def test_a_half_open_connection_is_left(
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("lanes", [{"timeout": SHORT}], indirect=True, ids=[""])
 async def test_a_connection_that_never_speaks_is_left(
     lanes: Lanes, server: ScriptedServer, read: Read, vendor: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,25 +289,31 @@ async def test_a_connection_that_never_speaks_is_left(
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-@pytest.mark.parametrize("lanes", [{"retries": 1, "timeout": 0.3}], indirect=True)
+@pytest.mark.parametrize("lanes", [{"retries": 1, "timeout": SHORT}], indirect=True, ids=[""])
 async def test_silence_to_the_end_is_given_up(
     lanes: Lanes, server: ScriptedServer, read: Read, vendor: str
 ) -> None:
     """A vendor that never answers gets every attempt under the same identity; then the receipt says what was missing."""
     await _wave(lanes, server, vendor)
-    await lanes.ended(vendor, 3)
-    server.script = _take
-    await lanes.ended(vendor, 4)
+
+    async def take_others(stream: Stream) -> None:
+        if read(stream).text not in WAVE:
+            await _take(stream)
+
+    server.script = take_others
+    endings = await lanes.ended(vendor, 4)
     assert _ends(lanes, vendor, [*WAVE, "bob 2"]) == {
         **dict.fromkeys(WAVE, (End.GIVEN_UP, 2)),
-        "bob 2": (End.PUSHED, lanes.of(vendor)[-1].attempt),
+        "bob 2": (End.PUSHED, 1),
     }
-    assert all("no complete answer within 0.3 s" in e.detail for e in lanes.of(vendor)[:3])
+    told = [e.detail for e in endings if e.end is End.GIVEN_UP]
+    assert all(f"no complete answer within {SHORT} s" in detail for detail in told)
     seen = _seen(server, read)
     assert [len(seen[text]) for text in WAVE] == [2, 2, 2]
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("lanes", [{"timeout": SHORT}], indirect=True, ids=[""])
 async def test_an_answer_that_comes_too_late_ends_nothing(
     lanes: Lanes, server: ScriptedServer, read: Read, vendor: str
 ) -> None:
@@ -318,6 +340,7 @@ async def test_an_answer_that_comes_too_late_ends_nothing(
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("lanes", [{"timeout": SHORT}], indirect=True, ids=[""])
 async def test_what_was_abandoned_takes_no_room(
     lanes: Lanes, server: ScriptedServer, read: Read, vendor: str
 ) -> None:
@@ -334,6 +357,20 @@ async def test_what_was_abandoned_takes_no_room(
     ends = _ends(lanes, vendor, cargo)
     assert {end for end, _ in ends.values()} == {End.PUSHED}
     assert [len(_seen(server, read)[text]) for text in WAVE] == [2, 2, 2]
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+async def test_closing_under_way_ends_nothing_and_repeats_nothing(
+    lanes: Lanes, server: ScriptedServer, vendor: str
+) -> None:
+    """What a closed lane abandons has no ending and no repeat planned: its record is delivered again."""
+    await _wave(lanes, server, vendor)
+    with capture_logs() as logs:
+        await lanes.dispatcher.close()
+    assert lanes.of(vendor) == []
+    assert [entry for entry in logs if entry["event"] == "push_retry"] == []
+    assert lanes.dispatcher._lanes[lanes.entries[vendor].business_id]._waiting == {}
+    assert len(server.streams) == 3
 
 
 # --- answers in odd pieces ----------------------------------------------------------------------------------

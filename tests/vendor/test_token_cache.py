@@ -152,6 +152,18 @@ async def test_failure_goes_to_all_who_wait(server: _Server) -> None:
     assert server.asked == 1
 
 
+async def test_who_asked_is_told_when_to_come_back(server: _Server) -> None:
+    """The failure itself names the wait: who obeys it is the next to ask, also if his clock goes a little wrong."""
+    server.status = 503
+    cache = server.cache()
+    for number in range(1, 4):
+        with pytest.raises(AuthFailed) as failed:
+            await cache.get()
+        assert server.asked == number
+        assert failed.value.outcome.retry_after == 2.0 ** (number - 1)
+        server.now += failed.value.outcome.retry_after - 0.01
+
+
 async def test_waits_double_up_to_a_minute(server: _Server) -> None:
     """After each failure the server is left alone for longer, up to 60 s, and who comes too early is told how long."""
     server.status = 503

@@ -140,7 +140,7 @@ FAMILY = "👨‍👩‍👧‍👦"
 TEXTS = {
     "a family": f"hello {FAMILY}",
     "families": FAMILY * 500,
-    "flags": "🇨🇳🇯🇵" * 500,
+    "60 kB of flags": "🇨🇳🇯🇵" * 3750,
     "skin tones": "👍🏽👩🏿‍🚀" * 500,
     "Hebrew with points": "שָׁלוֹם עוֹלָם " * 300,
     "Arabic with marks": "\u202bالسَّلَامُ عَلَيْكُمْ\u202c " * 250,

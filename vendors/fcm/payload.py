@@ -176,7 +176,7 @@ def _without_images(parameters: _Parameters) -> _Parameters:
 
 def _longest(text: str, least: int, fits: Callable[[str], bool]) -> str:
     """The longest cut of ``text`` that fits, or that of ``least`` bytes. By halving: what is escaped counts more."""
-    low, high = least, len(text.encode())
+    low, high = least, max(least, min(len(text.encode()), LIMIT))
     while low < high:
         middle = (low + high + 1) // 2
         if fits(cut_bytes(text, middle)):
