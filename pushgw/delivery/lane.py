@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
 from enum import StrEnum
@@ -15,7 +16,7 @@ from pushgw.credentials import CredentialEntry
 from pushgw.delivery.shipment import Parcel, Shipment
 from pushgw.settings import DispatchSettings
 from pushgw.vendor.adapter import Auth, AuthFailed, Refused
-from pushgw.vendor.http import Completion, Request, Transport, TransportFactory
+from pushgw.vendor.http import Completion, Request, Response, Transport, TransportFactory
 from pushgw.vendor.push import Action, Outcome, Push
 from pushgw.vendor.token_cache import TokenCache
 
@@ -217,6 +218,9 @@ class Lane:
         except Refused as refused:
             self._unsent(shipment, End.REFUSED, str(refused), unsent)
             return None
+        except Exception as error:  # noqa: BLE001  an adapter may be a third party's: its defect costs this shipment
+            self._unsent(shipment, End.GIVEN_UP, self._defect("render", error), unsent)
+            return None
         shipment.push = push
         shipment.auth = auth
         if not shipment.first_sent:
@@ -248,6 +252,8 @@ class Lane:
             await self._tokens.get()
         except AuthFailed as failed:
             self._token_failed(failed.outcome)
+        except Exception as error:  # noqa: BLE001  as in _render; the pushes that wait must end
+            self._token_failed(Outcome(action=Action.RETRY, reason=self._defect("read_auth", error)))
         finally:
             self._refreshing = None
         self._pump()
@@ -288,7 +294,7 @@ class Lane:
                 outcome = Outcome(action=Action.RETRY if retriable else Action.CONFIG, code="", reason=words)
                 outcomes = [outcome] * len(shipment.parcels)
             else:
-                outcomes = self._adapter.interpret(shipment.push, self._account, completion.response)
+                outcomes = self._interpret(shipment, completion.response)
             if len(outcomes) == 1 and outcomes[0].action is Action.ACCEPTED:
                 self._succeed()
                 endings.append(self._ending(shipment, shipment.parcels[0], End.PUSHED, outcomes[0], "", now))
@@ -297,6 +303,24 @@ class Lane:
                 self._sort(shipment, outcomes, endings)
         self._on_endings(endings)
         self._pump()
+
+    def _interpret(self, shipment: Shipment, response: Response) -> list[Outcome]:
+        """What the adapter makes of the answer. A defect of an adapter costs this shipment, not the lane."""
+        try:
+            outcomes = self._adapter.interpret(shipment.push, self._account, response)
+            if len(outcomes) == len(shipment.parcels):
+                return outcomes
+            raise ValueError(f"{len(outcomes)} outcomes for {len(shipment.parcels)} targets")
+        except Exception as error:  # noqa: BLE001  an adapter may be a third party's
+            outcome = Outcome(
+                action=Action.UNKNOWN, code=str(response.status), reason=self._defect("interpret", error)
+            )
+            return [outcome] * len(shipment.parcels)
+
+    def _defect(self, where: str, error: Exception) -> str:
+        trace = uuid.uuid4().hex[:12]
+        log.error("adapter_defect", vendor=self.entry.vendor, where=where, traceback_id=trace, exc_info=error)
+        return f"unexpected {type(error).__name__} in the adapter's {where}; traceback id {trace}"
 
     def _sort(self, shipment: Shipment, outcomes: list[Outcome], endings: list[Ending]) -> None:
         """Each parcel to where its Outcome sends it; what is to be repeated stays together."""

@@ -34,6 +34,7 @@ class HttpxTransport:
         self._pool = self._new_pool()
         self._left: list[_Pool] = []
         """Pools that take no more requests; each is closed once its last one has ended."""
+        self._closings: set[asyncio.Task[None]] = set()
         self._gathering = Gathering(on_complete)
         self._tasks: dict[asyncio.Task[None], object] = {}
         self._closed = False
@@ -61,6 +62,7 @@ class HttpxTransport:
         self._gathering.deliver()
         for pool in (self._pool, *self._left):
             await pool.client.aclose()
+        await asyncio.gather(*self._closings, return_exceptions=True)
 
     async def _complete(self, tag: object, request: Request) -> None:
         host = faults.host_of(request)
@@ -76,7 +78,10 @@ class HttpxTransport:
         self._gathering.add(completion)
         for pool in [pool for pool in self._left if not pool.open]:
             self._left.remove(pool)
-            await pool.client.aclose()
+            # In a task of its own: this one must not be cancelled any more, or its tag came back twice.
+            closing = self._loop.create_task(pool.client.aclose())
+            self._closings.add(closing)
+            closing.add_done_callback(self._closings.discard)
 
     async def _repeat_unwritten(self, request: Request) -> Response:
         """A request whose end could not be written is unknown to the server: the connection was dead, a new one is taken."""
@@ -104,7 +109,7 @@ class HttpxTransport:
                     if len(body) > faults.BODY_LIMIT:
                         raise faults.too_large(faults.host_of(request))
         except BaseException as error:
-            if pool is self._pool and (self._is_mute(pool, error) or _broken_rule(error)):
+            if pool is self._pool and not self._closed and (_broken_rule(error) or self._mute(pool, error)):
                 self._left.append(pool)
                 self._pool = self._new_pool()
             raise
@@ -112,7 +117,7 @@ class HttpxTransport:
             pool.open -= 1
         return Response(status=answer.status_code, headers=dict(answer.headers), body=bytes(body))
 
-    def _is_mute(self, pool: _Pool, error: BaseException) -> bool:
+    def _mute(self, pool: _Pool, error: BaseException) -> bool:
         """Whether this request's time is up and for half of it nobody there said anything."""
         waited = isinstance(error, asyncio.CancelledError | httpx.TimeoutException)
         return waited and self._loop.time() - pool.heard_at >= self._timeout / 2

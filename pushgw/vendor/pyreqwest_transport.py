@@ -187,7 +187,7 @@ def _client(timeout: float, http2: bool, tls: TlsOptions) -> Client:
         builder = (
             builder.http2_prior_knowledge()
             .http2_keep_alive_interval(_PING_AFTER)
-            .http2_keep_alive_timeout(timedelta(seconds=max(1.0, timeout / 2)))
+            .http2_keep_alive_timeout(timedelta(seconds=timeout / 2))
         )
     else:
         builder = builder.http1_only()

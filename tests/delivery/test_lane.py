@@ -243,6 +243,22 @@ async def test_unknown_bad_and_quota_are_never_repeated(desk: Any, entry: Make, 
     assert e.problem is None
 
 
+async def test_a_defect_of_an_adapter_costs_its_own_push(desk: Any, entry: Make, ship: Make) -> None:
+    """An answer that the adapter stumbles over, too many outcomes, or a render that raises: each ends that push with a traceback id, and the lane goes on."""
+    e = entry()
+    for words in ("no such action", "accepted,accepted"):
+        desk.offer(ship(e, "bob"))
+        desk.vendors[1].answer(words)
+        assert desk.ends.pop() == ("bob", End.GIVEN_UP)
+        assert "traceback id" in desk.endings.pop().detail
+    broken = ship(e, "bob")
+    broken.parcels[0].target = None
+    desk.offer(broken, ship(e, "carol"))
+    assert "traceback id" in desk.endings[-1].detail
+    desk.vendors[1].answer("accepted")
+    assert desk.ends[-1] == ("carol", End.PUSHED)
+
+
 async def test_a_closed_lane_ends_nothing(desk: Any, entry: Make, ship: Make) -> None:
     """What is abandoned at the end has no ending: its record is delivered again."""
     desk.offer(ship(entry(), "bob"))

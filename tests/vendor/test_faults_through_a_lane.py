@@ -250,7 +250,7 @@ async def test_the_reason_of_a_goodbye_is_told(lanes: Lanes, server: ScriptedSer
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-@pytest.mark.parametrize("lanes", [{"timeout": SHORT}], indirect=True, ids=[""])
+@pytest.mark.parametrize("lanes", [{"timeout": SHORT}], indirect=True, ids=["short"])
 async def test_a_half_open_connection_is_left(
     lanes: Lanes, server: ScriptedServer, read: Read, vendor: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -270,7 +270,7 @@ async def test_a_half_open_connection_is_left(
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-@pytest.mark.parametrize("lanes", [{"timeout": SHORT}], indirect=True, ids=[""])
+@pytest.mark.parametrize("lanes", [{"timeout": SHORT}], indirect=True, ids=["short"])
 async def test_a_connection_that_never_speaks_is_left(
     lanes: Lanes, server: ScriptedServer, read: Read, vendor: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -289,7 +289,7 @@ async def test_a_connection_that_never_speaks_is_left(
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-@pytest.mark.parametrize("lanes", [{"retries": 1, "timeout": SHORT}], indirect=True, ids=[""])
+@pytest.mark.parametrize("lanes", [{"retries": 1, "timeout": SHORT}], indirect=True, ids=["short"])
 async def test_silence_to_the_end_is_given_up(
     lanes: Lanes, server: ScriptedServer, read: Read, vendor: str
 ) -> None:
@@ -313,7 +313,7 @@ async def test_silence_to_the_end_is_given_up(
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-@pytest.mark.parametrize("lanes", [{"timeout": SHORT}], indirect=True, ids=[""])
+@pytest.mark.parametrize("lanes", [{"timeout": SHORT}], indirect=True, ids=["short"])
 async def test_an_answer_that_comes_too_late_ends_nothing(
     lanes: Lanes, server: ScriptedServer, read: Read, vendor: str
 ) -> None:
@@ -340,7 +340,7 @@ async def test_an_answer_that_comes_too_late_ends_nothing(
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-@pytest.mark.parametrize("lanes", [{"timeout": SHORT}], indirect=True, ids=[""])
+@pytest.mark.parametrize("lanes", [{"timeout": SHORT}], indirect=True, ids=["short"])
 async def test_what_was_abandoned_takes_no_room(
     lanes: Lanes, server: ScriptedServer, read: Read, vendor: str
 ) -> None:
