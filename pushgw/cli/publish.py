@@ -112,6 +112,7 @@ async def _answer_ends(settings: Settings, options: dict[str, Any]) -> dict[Topi
     consumer = AIOKafkaConsumer(**options)
     try:
         await consumer.start()
+        await consumer.topics()  # asks the broker: without a subscription nothing is known yet
         partitions = _answer_partitions(settings, consumer)
         return dict(await consumer.end_offsets(partitions)) if partitions else {}
     finally:
@@ -168,6 +169,7 @@ async def _receipts(
     consumer = AIOKafkaConsumer(auto_offset_reset="earliest", enable_auto_commit=False, **options)
     try:
         await consumer.start()
+        await consumer.topics()
         consumer.assign(list(starts) or _answer_partitions(settings, consumer))
         for partition, offset in starts.items():
             consumer.seek(partition, offset)
