@@ -109,19 +109,18 @@ def _is_recall(settings: Settings, value: bytes) -> bool:
 
 async def _answer_ends(settings: Settings, options: dict[str, Any]) -> dict[TopicPartition, int]:
     """Where the topics of receipts and dead letters end now: only what comes after is ours."""
-    consumer = AIOKafkaConsumer(**options)
+    consumer = _answer_consumer(settings, options)
     try:
         await consumer.start()
-        await consumer.topics()  # asks the broker: without a subscription nothing is known yet
-        partitions = _answer_partitions(settings, consumer)
-        return dict(await consumer.end_offsets(partitions)) if partitions else {}
+        return dict(await consumer.end_offsets(consumer.assignment()))
     finally:
         await consumer.stop()
 
 
-def _answer_partitions(settings: Settings, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
+def _answer_consumer(settings: Settings, options: dict[str, Any]) -> AIOKafkaConsumer:
+    """A reader of receipts and dead letters, in no group. It is given the topics so that it knows their partitions."""
     topics = (settings.kafka.topics.receipts, settings.kafka.topics.dead_letters)
-    return [TopicPartition(t, p) for t in topics for p in consumer.partitions_for_topic(t) or ()]
+    return AIOKafkaConsumer(*topics, auto_offset_reset="earliest", enable_auto_commit=False, **options)
 
 
 async def _show_receipts(
@@ -166,11 +165,9 @@ async def _receipts(
     waiting: set[str],
 ) -> AsyncIterator[dict[str, Any]]:
     ours = set(waiting)
-    consumer = AIOKafkaConsumer(auto_offset_reset="earliest", enable_auto_commit=False, **options)
+    consumer = _answer_consumer(settings, options)
     try:
         await consumer.start()
-        await consumer.topics()
-        consumer.assign(list(starts) or _answer_partitions(settings, consumer))
         for partition, offset in starts.items():
             consumer.seek(partition, offset)
         deadline = time.monotonic() + timeout
