@@ -339,7 +339,7 @@ class Gateway:
     async def _wait_for_room(self) -> None:
         """Too much in flight: stop fetching until some of it is settled. Lanes that fail do not hold up the others.
 
-        So with lanes that all have enough to do: what would wait for them falls out of the processor's cache (8 us a push).
+        So with lanes that all have enough to do: what would wait for them falls out of the processor's cache.
         """
         busy = self._dispatcher.busy
         if not busy and self.open_records - self._dispatcher.stuck < self._settings.dispatch.backlog:
