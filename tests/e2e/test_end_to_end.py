@@ -72,7 +72,7 @@ async def test_a_restart_pushes_nothing_twice(rig: Any, message: Any) -> None:
 
 
 async def test_a_vendor_that_fails_delays_nobody_else(rig: Any, message: Any) -> None:
-    """Invariant 6 end to end: with FCM answering nothing but 500, APNs pushes are receipted first, then FCM's are given up."""
+    """Invariant 6 end to end: with FCM answering nothing but 500, every APNs push is accepted and FCM's is given up."""
     rig.gateway(PUSHGW_DISPATCH__BACKOFF="0.05", PUSHGW_DISPATCH__BACKOFF_MAX="0.1")
     await rig.put_devices("bob")
     await rig.put_devices("carol", business_id=9002, token="carol:fcm-token")
@@ -82,7 +82,7 @@ async def test_a_vendor_that_fails_delays_nobody_else(rig: Any, message: Any) ->
     receipts = await rig.collect(11)
     verdicts = [(r["To_Account"], r["PushGateway"]["Verdict"]) for r in receipts]
     assert verdicts.count(("bob", "pushed")) == 10
-    assert verdicts[-1][0] == "carol" or ("carol", "failed") in verdicts
+    assert verdicts.count(("carol", "failed")) == 1
 
 
 @pytest.mark.kafka

@@ -93,9 +93,8 @@ async def test_the_redelivered_owner_of_a_claim_passes(plant: Any, message: Make
     await again.until_idle()
     assert dict(again.sent[0].headers)["x-id"] == dict(plant.sent[0].headers)["x-id"]
     assert sorted(verdicts(again)) == [("bob", "pushed", ""), ("bob", "suppressed", "A5")]
-    assert "im.offline-messages/0/0" in again.outlet.receipts[-1]["PushGateway"].get("Detail", "") or any(
-        "im.offline-messages/0/0" in r["PushGateway"].get("Detail", "") for r in again.outlet.receipts
-    )
+    details = [r["PushGateway"].get("Detail", "") for r in again.outlet.receipts]
+    assert any("im.offline-messages/0/0" in detail for detail in details), "A5 names the owner"
     await again.stop()
 
 
@@ -259,8 +258,7 @@ async def test_now_is_dispatch_time(make_plant: Make, message: Make) -> None:
     plant.now += 604_800
     plant.intake.put(message("bob"))
     await plant.until_idle()
-    assert verdicts(plant) == [("bob", "suppressed", "A11")] or verdicts(plant)[0][2] in {"A11", "B3"}
-    assert verdicts(plant)[0][2] == "A11"
+    assert verdicts(plant) == [("bob", "suppressed", "A11")]
     await plant.stop()
 
 
