@@ -13,6 +13,7 @@ from pushgw.delivery.lane import OnEndings
 from pushgw.gateway import Gateway
 from pushgw.kafka.intake import Intake
 from pushgw.kafka.outlet import Outlet
+from pushgw.kafka.retry_intake import RetryIntake
 from pushgw.policy.limits import RateLimiter
 from pushgw.settings import PolicySettings, Settings
 from pushgw.state.protocol import StateStore
@@ -49,12 +50,20 @@ def assemble(
     return Gateway(
         settings,
         intake=Intake(settings.kafka, revoke_grace=settings.shutdown.grace),
+        retries=_retries(settings, clock),
         outlet=Outlet(settings.kafka),
         state=state,
         decider=Decider(settings.policy, book, limiter=_limiter(settings.policy)),
         make_dispatcher=make_dispatcher,
         clock=clock,
     )
+
+
+def _retries(settings: Settings, clock: Callable[[], float]) -> RetryIntake | None:
+    tiers = settings.dispatch.retry_tiers
+    if not tiers:
+        return None
+    return RetryIntake(settings.kafka, tiers, clock=clock, revoke_grace=settings.shutdown.grace)
 
 
 def _limiter(policy: PolicySettings) -> RateLimiter | None:

@@ -18,6 +18,7 @@ from typing import TypeVar
 import structlog
 
 from pushgw.delivery.decide import Decider
+from pushgw.delivery.deferral import narrowed, resume
 from pushgw.delivery.dispatcher import Dispatcher
 from pushgw.delivery.lane import End, Ending
 from pushgw.delivery.overwrite import ask as overwrite_question
@@ -35,10 +36,12 @@ from pushgw.messages.model import (
     C2CRecall,
     Decoded,
     GroupRecall,
+    OfflineMessage,
     Source,
     UserEvent,
 )
 from pushgw.messages.receipts import dead_letter_headers
+from pushgw.messages.retries import Return, read_return
 from pushgw.patience import Patience
 from pushgw.policy.dedup import recall_keys
 from pushgw.settings import Settings
@@ -66,11 +69,18 @@ class Gateway:
         state: StateStore,
         decider: Decider,
         make_dispatcher: Callable[[Callable[[list[Ending]], None]], Dispatcher],
+        retries: Intake | None = None,
         clock: Callable[[], float] = time.time,
         tally: Tally | None = None,
     ) -> None:
+        """``retries``: the retry topics' intake; None where `dispatch.retry_tiers` is empty."""
         self._settings = settings
         self._intake = intake
+        self._retries = retries
+        self._intakes = [intake] if retries is None else [intake, retries]
+        tiers = settings.dispatch.retry_tiers if retries is not None else ()
+        self._tiers = {settings.kafka.topics.retry(tier): tier for tier in tiers}
+        self._taking = asyncio.Lock()
         self._outlet = outlet
         self._state = state
         self._decider = decider
@@ -84,8 +94,9 @@ class Gateway:
             badges=decider.badges,
             tally=self.tally,
             clock=clock,
+            dispatch=settings.dispatch,
             remember_shown=settings.policy.recall.overwrite,
-            close_record=intake.settle,
+            close_record=self._close_record,
         )
         self._dispatcher = make_dispatcher(self._settler.ended)
         self._codec = MessageCodec(
@@ -101,8 +112,9 @@ class Gateway:
     async def run(self) -> None:
         """Work until `stop`. Raises what cannot be mended while running (such as a broker that refuses our login)."""
         await self._outlet.start()
-        await self._intake.start(self._finish_partitions)
-        loops = (self._pipeline(), self._settler.run(), self._commit_loop(), self._expire_loop())
+        await asyncio.gather(*(intake.start(self._finish_partitions) for intake in self._intakes))
+        pipelines = [self._pipeline(intake) for intake in self._intakes]
+        loops = (*pipelines, self._settler.run(), self._commit_loop(), self._expire_loop())
         tasks = [asyncio.create_task(loop) for loop in loops]
         stopped = asyncio.create_task(self._stopping.wait())
         try:
@@ -116,12 +128,13 @@ class Gateway:
             await asyncio.gather(stopped, *tasks, return_exceptions=True)
             await self._close()
 
-    async def _pipeline(self) -> None:
+    async def _pipeline(self, intake: Intake) -> None:
         while not self._stopping.is_set():
-            await self._wait_for_room()
-            batch = await self._intake.batch()
+            await self._wait_for_room(intake)
+            batch = await intake.batch()
             if batch is not None:
-                await self.take(batch)
+                async with self._taking:  # badges are numbered between the store's answer and the decision
+                    await self.take(batch)
 
     async def take(self, batch: Batch) -> None:
         """One batch of records, each through the rooms once: decode, admit, decide, plan, dispatch."""
@@ -155,6 +168,10 @@ class Gateway:
                     )
                     events.append((record, found))
                     continue
+                returning = read_return(record.headers, record.timestamp_ms) if record.headers else None
+                if returning is not None or record.source.topic in self._tiers:
+                    self._take_back(record, returning, recalls, works)
+                    continue
                 message = decode(record.value, record.timestamp_ms)
             except DecodeError as error:
                 self._bury_record(record, error)
@@ -167,6 +184,35 @@ class Gateway:
             else:
                 works.append(Work(record=record, source=str(record.source), message=message))
         return events, recalls, works
+
+    def _take_back(
+        self,
+        record: Record,
+        returning: Return | None,
+        recalls: list[tuple[Record, Decoded]],
+        works: list[Work],
+    ) -> None:
+        """A retry or a replayed record: the same message as the first time, under the first record's name."""
+        tier = self._tiers.get(record.source.topic)
+        if returning is None or (tier is not None and returning.targets is None):
+            raise DecodeError(20001, "a retry needs the headers pushgw-source and pushgw-targets", "headers")
+        message = self._codec.decode(record.value, returning.first_seen_ms)
+        if isinstance(message, C2CRecall | GroupRecall):
+            recalls.append((record, message))
+            return
+        if returning.targets is not None:
+            if not isinstance(message, OfflineMessage):
+                raise DecodeError(
+                    20001, "a retry of what is no message has nobody to go to", "headers.pushgw-targets"
+                )
+            message = narrowed(message, returning.targets)
+            if not message.receivers:
+                raise DecodeError(
+                    20001, "a retry for users who are no receivers of its message", "headers.pushgw-targets"
+                )
+        works.append(
+            Work(record=record, source=returning.source, message=message, returning=returning, tier=tier or 0)
+        )
 
     async def _apply(
         self, events: list[tuple[Record, Sequence[UserEvent]]], recalls: list[tuple[Record, Decoded]]
@@ -191,7 +237,7 @@ class Gateway:
         )
         for record, _ in (*events, *recalls):
             if record.source not in overwriting:
-                self._intake.settle(record)
+                self._close_record(record)
 
     async def _overwrite(self, recalls: list[tuple[Record, Decoded]], keys: list[str]) -> set[Source]:
         """Push in place of what devices still show of the withdrawn messages; the records that are settled with these pushes."""
@@ -275,17 +321,21 @@ class Gateway:
         now = self._clock()
         for work, admission in admitted:
             if admission.settled:
-                self._intake.settle(work.record)
+                self._close_record(work.record)
                 continue
+            expired: list[Ending] = []
             try:
-                decision = self._decider.decide(work.message, admission, now)
-                planned = plan(work, work.source, decision.deliveries)
+                if work.returning is None or work.returning.targets is None:
+                    decision = self._decider.decide(work.message, admission, now, attempt=work.attempt)
+                else:
+                    decision, expired = resume(self._decider, work, admission, now)
+                planned = plan(work, work.source, decision.deliveries, work.attempt)
             except Exception as error:  # noqa: BLE001  as in _decode
                 self._poisoned(work.record, error)
                 continue
-            work.open = len(decision.deliveries) + len(decision.suppressions)
+            work.open = len(decision.deliveries) + len(decision.suppressions) + len(expired)
             if work.open == 0:
-                self._intake.settle(work.record)
+                self._close_record(work.record)
                 continue
             if planned:
                 work.shipments = planned
@@ -295,12 +345,20 @@ class Gateway:
                 shipments += planned
             if decision.suppressions:
                 self._settler.suppressed(work, decision.suppressions)
+            if expired:
+                self._settler.ended(expired)
         self._dispatcher.dispatch(shipments)
 
     # --- the record's life -------------------------------------------------------------------------------
 
+    def _close_record(self, record: Record) -> None:
+        """The record is done with: Kafka may forget it."""
+        intake = self._intake if record.source.topic not in self._tiers else self._retries
+        assert intake is not None  # noqa: S101  tiers are only known where there is an intake of them
+        intake.settle(record)
+
     def _bury_record(self, record: Record, error: DecodeError) -> None:
-        headers = dead_letter_headers(str(record.source), error, record.timestamp_ms)
+        headers = _letter_headers(record, error)
         self._settler.unreadable(DeadLetter(record, headers))
         log.warning(
             "dead_letter", source=str(record.source), code=error.code, error=error.sentence, path=error.path
@@ -319,7 +377,8 @@ class Gateway:
     @property
     def kafka_health(self) -> str:
         """ "ok", or one sentence on the broker."""
-        return self._intake.healthy
+        words = [intake.healthy for intake in self._intakes]
+        return next((word for word in words if word != "ok"), "ok")
 
     @property
     def outlet_health(self) -> str:
@@ -334,25 +393,29 @@ class Gateway:
     @property
     def open_records(self) -> int:
         """Records taken and not yet settled."""
-        return self._intake.in_flight()
+        return self._in_flight()
 
-    async def _wait_for_room(self) -> None:
-        """Too much in flight: stop fetching until some of it is settled. Lanes that fail do not hold up the others.
+    async def _wait_for_room(self, intake: Intake) -> None:
+        """Too much in flight: stop fetching until some of it is settled. What waits in a lane does not count: a lane
+        has a bound of its own, and a slow one does not hold up the others.
 
         So with lanes that all have enough to do: what would wait for them falls out of the processor's cache.
         """
         busy = self._dispatcher.busy
-        if not busy and self.open_records - self._dispatcher.stuck < self._settings.dispatch.backlog:
-            self._intake.resume_all()
+        if not busy and self.open_records - self._dispatcher.open < self._settings.dispatch.backlog:
+            intake.resume_all()
             return
-        self._intake.pause_all()
+        intake.pause_all()
         await self._settler.moved(IDLE_WAIT_S)
+
+    def _in_flight(self, partitions: set[tuple[str, int]] | None = None) -> int:
+        return sum(intake.in_flight(partitions) for intake in self._intakes)
 
     async def _finish_partitions(self, partitions: set[tuple[str, int]]) -> None:
         """Before partitions are given up: wait for what is in flight of them, but not for ever. What is left is
         abandoned: its next owner gets it again, with the same vendor-side ids."""
         deadline = asyncio.get_running_loop().time() + self._settings.shutdown.grace
-        while not self._closing and self._intake.in_flight(partitions) > 0:
+        while not self._closing and self._in_flight(partitions) > 0:
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0 or not await self._settler.moved(left):
                 break
@@ -368,12 +431,16 @@ class Gateway:
                     why="shutdown.grace is over; they are delivered again",
                 )
                 break
-        await self._intake.commit()
+        await self._commit()
 
     async def _commit_loop(self) -> None:
         while True:
             await asyncio.sleep(COMMIT_EVERY_S)
-            await self._intake.commit()
+            await self._commit()
+
+    async def _commit(self) -> None:
+        for intake in self._intakes:
+            await intake.commit()
 
     async def _expire_loop(self) -> None:
         while True:
@@ -384,5 +451,16 @@ class Gateway:
     async def _close(self) -> None:
         self._closing = True  # leaving the group revokes our partitions: there is nobody left to wait for
         await self._dispatcher.close()
-        await self._intake.close()
+        await asyncio.gather(*(intake.close() for intake in self._intakes))
         await self._outlet.close()
+
+
+def _letter_headers(record: Record, error: DecodeError) -> list[tuple[str, bytes]]:
+    """What has come back before keeps its first coordinate and time, and counts on."""
+    try:
+        returning = read_return(record.headers, record.timestamp_ms)
+    except DecodeError:
+        returning = None
+    if returning is None:
+        return dead_letter_headers(str(record.source), error, record.timestamp_ms)
+    return dead_letter_headers(returning.source, error, returning.first_seen_ms, returning.attempt + 1)

@@ -33,6 +33,10 @@ class Topics(_Section):
     )
     dead_letters: str = "im.push-dead-letters"
 
+    def retry(self, tier: int) -> str:
+        """The retry topic of a tier, s."""
+        return f"{self.retries}.{tier}"
+
 
 class KafkaSettings(_Section):
     """The broker and our place in its group."""
@@ -130,12 +134,39 @@ class DispatchSettings(_Section):
     """How pushes leave."""
 
     transport: Literal["pyreqwest", "httpx"] = "pyreqwest"
-    in_flight: int = Field(256, ge=1, description="Requests at once in one lane.")
-    backlog: int = Field(4000, ge=1, description="Records being worked on before intake pauses.")
+    in_flight: int = Field(256, ge=1, description="Most requests at once in one lane; adapts below it.")
+    slow: float = Field(5.0, gt=0, description="An answer that takes longer halves what may be in flight, s.")
+    backlog: int = Field(4000, ge=1, description="Pushes that wait in one lane; what is beyond is deferred.")
     timeout: float = Field(10.0, gt=0, description="Bound of one request, s.")
     retries: int = Field(3, ge=0, description="Repeats in place after a temporary failure.")
     backoff: float = Field(0.5, gt=0, description="First wait before a repeat, s; doubles, with jitter.")
     backoff_max: float = Field(10.0, gt=0, description="Longest wait before a repeat, s.")
+    retry_tiers: tuple[int, ...] = Field(
+        (5, 30, 300, 1800),
+        description="Waits of the retry topics, s: where a push goes after its repeats in place. Empty: none.",
+    )
+    retry_for: int = Field(86_400, ge=0, description="A push is given up so long after its record came, s.")
+    breaker_failures: int = Field(
+        5,
+        ge=1,
+        description="Failures without a success between, over `breaker_after`, that open the breaker.",
+    )
+    breaker_after: float = Field(5.0, ge=0, description="s")
+    breaker_pause: float = Field(5.0, gt=0, description="First pause of an open breaker, s; doubles.")
+    breaker_pause_max: float = Field(60.0, gt=0, description="Longest pause of an open breaker, s.")
+
+    @field_validator("retry_tiers", mode="before")
+    @classmethod
+    def _listed(cls, tiers: Any) -> Any:
+        """``5,30`` in the environment."""
+        return [t for t in tiers.strip("[] ").split(",") if t.strip()] if isinstance(tiers, str) else tiers
+
+    @field_validator("retry_tiers")
+    @classmethod
+    def _ascending(cls, tiers: tuple[int, ...]) -> tuple[int, ...]:
+        if any(tier < 1 for tier in tiers) or list(tiers) != sorted(set(tiers)):
+            raise ValueError("expected ascending seconds, such as [5, 30, 300, 1800]")
+        return tiers
 
 
 class HttpSettings(_Section):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 
+import structlog
+
 from pushgw.delivery.badges import BadgeBook
 from pushgw.delivery.decide import Suppression
+from pushgw.delivery.deferral import Deferred, Retry
 from pushgw.delivery.lane import End, Ending
 from pushgw.delivery.report import Keyed, receipt_of_ending, receipt_of_suppression
 from pushgw.delivery.tally import Tally
@@ -15,9 +19,13 @@ from pushgw.delivery.work import DeadLetter, Work
 from pushgw.kafka.intake import Record
 from pushgw.kafka.outlet import Outlet, OutletError
 from pushgw.patience import Patience
+from pushgw.settings import DispatchSettings
 from pushgw.state.protocol import DeadToken, Raise, Settlement, Shown, StateStore
 
+log = structlog.get_logger()
+
 _PUSHED = End.PUSHED
+_DEFERRED = End.DEFERRED
 
 
 class Settler:
@@ -32,6 +40,7 @@ class Settler:
         badges: BadgeBook,
         tally: Tally,
         clock: Callable[[], float],
+        dispatch: DispatchSettings,
         remember_shown: bool,
         close_record: Callable[[Record], None],
     ) -> None:
@@ -41,6 +50,7 @@ class Settler:
         self._badges = badges
         self._tally = tally
         self._clock = clock
+        self._dispatch = dispatch
         self._remembers_shown = remember_shown
         self._close_record = close_record
         self._endings: list[Ending] = []
@@ -95,11 +105,11 @@ class Settler:
         suppressed: list[tuple[Work, list[Suppression]]],
         letters: list[DeadLetter],
     ) -> None:
-        """Receipts first, then done marks, then the ledger: a crash in between repeats a receipt, never loses one."""
+        """Receipts and retries first, then done marks, then the ledger: a crash in between repeats, never loses one."""
         now = self._clock()
         tokens = await self._mark_dead([e for e in endings if e.end is End.DEAD])
-        receipts, works = self._report(endings, suppressed, tokens, now)
-        await self._publish(receipts, letters)
+        receipts, works, retries = self._report(endings, suppressed, tokens, now)
+        await self._publish(receipts, letters, retries)
         if works:
             settlements = [_settlement(work) for work in works]
             await self._patience.ask(lambda: self._state.settle(settlements, now))
@@ -117,29 +127,37 @@ class Settler:
         suppressed: list[tuple[Work, list[Suppression]]],
         tokens: dict[int, str],
         now: float,
-    ) -> tuple[list[Keyed], list[Work]]:
-        """A receipt for each receiver and device that has ended, and the works that they belong to."""
+    ) -> tuple[list[Keyed], list[Work], list[Retry]]:
+        """A receipt for each receiver and device that has ended, the works that they belong to, and what is deferred."""
         receipts: list[Keyed] = []
+        deferred = Deferred(self._dispatch)
         works: dict[int, Work] = {}
         for work, suppressions in suppressed:
             works[id(work)] = work
             for suppression in suppressions:
                 receipts.append(receipt_of_suppression(work, suppression, now))
-                work.close_one(suppression.user or "", suppression.device)
+                device = suppression.device
+                work.close_one(suppression.user or "", device.device_id if device else suppression.device_id)
                 self._tally.suppressed[suppression.reason.code] += 1
         for ending in endings:
             parcel = ending.parcel
             work = parcel.work
             works[id(work)] = work
+            if ending.end is _DEFERRED:
+                otherwise = deferred.take(ending, now)
+                if otherwise is None:
+                    work.hand_over(parcel.user, parcel.device.device_id)
+                    continue
+                ending = otherwise
             receipts.append(receipt_of_ending(work, ending, tokens.get(id(ending), ""), now))
-            work.close_one(parcel.user, parcel.device)
+            work.close_one(parcel.user, parcel.device.device_id)
             if parcel.counts and ending.end is _PUSHED and parcel.user not in work.raised:
                 work.raises[parcel.user] = parcel.unread
                 work.raised.add(parcel.user)
             self._tally.ended(ending)
-        return receipts, list(works.values())
+        return receipts, list(works.values()), deferred.retries(now) if deferred else []
 
-    async def _publish(self, receipts: list[Keyed], letters: list[DeadLetter]) -> None:
+    async def _publish(self, receipts: list[Keyed], letters: list[DeadLetter], retries: list[Retry]) -> None:
         """Acknowledged. While the broker does not take them, nothing advances."""
         if receipts:
             await self._patience.ask(lambda: self._outlet.publish(receipts), "receipts", OutletError)
@@ -148,6 +166,14 @@ class Settler:
             buried = [(letter.record, letter.headers) for letter in letters]
             await self._patience.ask(lambda: self._outlet.dead_letters(buried), "receipts", OutletError)
             self._tally.dead_letters += len(letters)
+        if retries:
+            rows = [(retry.tier, retry.record, retry.headers) for retry in retries]
+            await self._patience.ask(lambda: self._outlet.retries(rows), "receipts", OutletError)
+            by_tier = Counter({tier: 0 for tier, _, _ in rows})
+            for retry in retries:
+                by_tier[retry.tier] += retry.targets
+            self._tally.retries.update(by_tier)
+            log.info("deferred", pushes_by_wait_s=dict(by_tier))
 
     async def _mark_dead(self, endings: list[Ending]) -> dict[int, str]:
         """What was done about each dead token, by the ending's identity."""
@@ -191,7 +217,7 @@ def _settlement(work: Work) -> Settlement:
     """What is new of this record since its last settlement."""
     app = work.message.app
     raises = tuple([Raise(app=app, user=user, to=to) for user, to in work.raises.items()])
-    if work.open == 0:
+    if work.open == 0 and work.whole:
         return Settlement(source=work.source, complete=True, raises=raises)
     done = tuple(work.closed)
     work.raises = {}

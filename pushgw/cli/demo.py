@@ -145,7 +145,7 @@ async def _stage(home: Path) -> AsyncIterator[_Stage]:
             kafka=KafkaSettings(bootstrap_servers=broker.bootstrap_servers, partitions=3),
             state={"url": environ["PUSHGW_STATE__URL"]},
         )
-        await ensure_topics(settings.kafka)
+        await ensure_topics(settings.kafka, settings.dispatch.retry_tiers)
         gateway = await _spawn(stack, home, "run", **environ)
         yield _Stage(home, settings, gateway)
 

@@ -67,7 +67,7 @@ def report_credentials(book: CredentialDirectory) -> None:
 async def _serve(settings: Settings, book: CredentialDirectory) -> dict[str, object]:
     state = await open_store(settings.state)
     try:
-        await ensure_topics(settings.kafka)
+        await ensure_topics(settings.kafka, settings.dispatch.retry_tiers)
         gateway = assemble(settings, book, state)
         loop = asyncio.get_running_loop()
         stops = 0

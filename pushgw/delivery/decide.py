@@ -24,6 +24,8 @@ from pushgw.settings import PolicySettings
 from pushgw.state.protocol import Admission, Admit
 from pushgw.vendor.push import Notification
 
+HANDED_OVER = "\x1f"
+
 
 class Suppression(msgspec.Struct, frozen=True):
     """One receipt-to-be of something that is not pushed. ``user`` None: the record names no receiver."""
@@ -32,6 +34,8 @@ class Suppression(msgspec.Struct, frozen=True):
     device: Device | None
     reason: Reason
     detail: str
+    device_id: str = ""
+    """Of a retried device whose receiver as a whole is held back, or that exists no more."""
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -98,8 +102,11 @@ class Decider:
             topic_id=message.topic_id,
         )
 
-    def case(self, message: OfflineMessage | NotAMessage, admission: Admission, now: float) -> Case:
-        """The question about a message, before it is turned to one receiver after the other."""
+    def case(
+        self, message: OfflineMessage | NotAMessage, admission: Admission, now: float, *, attempt: int = 1
+    ) -> Case:
+        """The question about a message, before it is turned to one receiver after the other. What was counted against
+        a rate limit at its first attempt is not counted again."""
         return Case(
             message=message,
             options=self.policy,
@@ -107,12 +114,14 @@ class Decider:
             now=now,
             redelivered_of=admission.redelivered_of,
             facts=admission.receivers[0],
-            rate_limited=self._limit(message.app, now) if self.limiter else None,
+            rate_limited=self._limit(message.app, now) if self.limiter and attempt == 1 else None,
         )
 
-    def decide(self, message: OfflineMessage | NotAMessage, admission: Admission, now: float) -> Decision:
+    def decide(
+        self, message: OfflineMessage | NotAMessage, admission: Admission, now: float, *, attempt: int = 1
+    ) -> Decision:
         """Every receiver and device, each with a verdict; what an earlier delivery settled is left out."""
-        case = self.case(message, admission, now)
+        case = self.case(message, admission, now, attempt=attempt)
         decision = Decision([], [])
         if not message.receivers:
             verdict = judge_receiver(case)
@@ -129,7 +138,7 @@ class Decider:
             if verdict.reason is not None:
                 decision.suppressions.append(Suppression(user, None, verdict.reason, verdict.detail))
             elif isinstance(message, OfflineMessage):
-                self._decide_devices(case, message, user, decision, texts)
+                self._decide_devices(case, message, user, decision, texts, attempt)
         return decision
 
     def _decide_devices(
@@ -139,12 +148,13 @@ class Decider:
         user: str,
         decision: Decision,
         texts: dict[tuple[bool, str, int | None], Notification],
+        attempt: int,
     ) -> None:
         counts, unread, badge = False, None, None
         first = True
         done = case.facts.done
         for device, verdict in judge_devices(case):
-            if done and device is not None and device.device_id in done:
+            if done and device is not None and settled(done, device.device_id, attempt):
                 continue
             if device is None or verdict.reason is not None:
                 assert verdict.reason is not None  # noqa: S101  a receiver without a device always has a reason
@@ -152,14 +162,14 @@ class Decider:
                 continue
             if first:
                 counts, unread = badge_effect(message, case.hint)
-                if (
-                    counts and done
+                if counts and any(
+                    HANDED_OVER not in mark for mark in done
                 ):  # before a crash another device of this message was settled, and has counted
                     counts, badge = False, unread or max(case.facts.user.badge, 1)
                 elif counts:
                     badge = self.badges.next(message.app, user, unread, case.facts.user.badge)
                     decision.badged.append(user)
-                if self.limiter:
+                if self.limiter and attempt == 1:
                     self.limiter.count(user, conversation(message), case.now, app=message.app)
                 first = False
             entry = self.book.entries[device.business_id]
@@ -188,6 +198,16 @@ class Decider:
         limiter = self.limiter
         assert limiter is not None  # noqa: S101  only called where there is one
         return lambda user, conversation: limiter.reached(user, conversation, now, app=app)
+
+
+def handed_over(device_id: str, attempt: int) -> str:
+    """The done mark that says: the record of this attempt has handed the device's push to a retry topic."""
+    return f"{device_id}{HANDED_OVER}{attempt}"
+
+
+def settled(done: frozenset[str], device_id: str, attempt: int) -> bool:
+    """Whether the device has its terminal receipt, or the record of this attempt has handed it over."""
+    return device_id in done or handed_over(device_id, attempt) in done
 
 
 def turn_to(case: Case, user: str, facts: ReceiverFacts, hint: ReceiverHint | None) -> None:

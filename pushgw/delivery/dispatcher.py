@@ -59,9 +59,14 @@ class Dispatcher:
                 lane.offer(group)
 
     @property
-    def stuck(self) -> int:
-        """Shipments in lanes that fail: they do not count against what the others may have open."""
-        return sum(lane.open for lane in self._lanes.values() if lane.failing)
+    def open(self) -> int:
+        """Shipments in all lanes. Each holds ``dispatch.backlog`` at most, so that none fills up the others' room."""
+        return sum(lane.open for lane in self._lanes.values())
+
+    @property
+    def lanes(self) -> dict[int, Lane]:
+        """The lanes opened so far, by credential."""
+        return self._lanes
 
     @property
     def busy(self) -> bool:

@@ -1,4 +1,4 @@
-"""A Lane: the bulkhead of one credential. Its connections, in-flight limit, order per receiver, repeats and health."""
+"""A Lane: the bulkhead of one credential. Its connections, order per device and repeats; `Health` says how much may go."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 from pushgw.credentials import CredentialEntry
+from pushgw.delivery.health import LONGEST_PAUSE_S, Health
 from pushgw.delivery.shipment import Parcel, Shipment
 from pushgw.settings import DispatchSettings
 from pushgw.vendor.adapter import Auth, AuthFailed, Refused
@@ -22,14 +23,8 @@ from pushgw.vendor.token_cache import TokenCache
 
 log = structlog.get_logger()
 
-LONGEST_WAIT_S = 60.0
-"""A vendor that asks for a longer pause than this is not waited for in place."""
-PROBE_AFTER_S = 30.0
-"""A refused credential is tried again after this time, then after twice as long each time."""
-LONGEST_PROBE_S = 900.0
 STILL_S = 1.0
-FIRST_PAUSE_S = 1.0
-"""A vendor that throttles us and names no time is left alone for so long; each time in a row for twice as long."""
+"""A vendor that has not answered for so long is not moving."""
 
 
 class End(StrEnum):
@@ -39,6 +34,8 @@ class End(StrEnum):
     DEAD = "dead"
     """The vendor declared the token dead."""
     GIVEN_UP = "given_up"
+    DEFERRED = "deferred"
+    """Not now: to be handed to the retry topics. No end for the receiver."""
     EXPIRED = "expired"
     CREDENTIAL = "credential_unusable"
     """This very push was refused for the credential's sake."""
@@ -61,6 +58,8 @@ class Ending(msgspec.Struct, frozen=True):
     detail: str
     latency_ms: int
     sent_at: float
+    wait: float = 0.0
+    """How long the vendor wants to be left alone, s (DEFERRED)."""
 
 
 OnEndings = Callable[[list[Ending]], None]
@@ -98,15 +97,11 @@ class Lane:
         self._tails: dict[str, Shipment] = {}
         self._in_flight = 0
         self._open = 0
+        self._closed = False
         self._waiting: dict[int, tuple[asyncio.TimerHandle, Shipment]] = {}
-        self._probe: asyncio.TimerHandle | None = None
         self._refreshing: asyncio.Task[None] | None = None
-        self._failing_since: float | None = None
         self._answered_at = clock()
-        self._limit = settings.in_flight
-        self._pause: asyncio.TimerHandle | None = None
-        self._pause_step = FIRST_PAUSE_S
-        self._probe_after = PROBE_AFTER_S
+        self.health = Health(entry, settings, clock=clock, resume=self._pump)
         self._transport: Transport = transport(
             on_complete=self._completed,
             timeout=settings.timeout,
@@ -120,10 +115,9 @@ class Lane:
         return self._open
 
     @property
-    def failing(self) -> bool:
-        """Whether nothing has gone through for longer than one request may take."""
-        since = self._failing_since
-        return since is not None and self._clock() - since > self._settings.timeout
+    def in_flight(self) -> int:
+        """Requests that the vendor has not answered yet."""
+        return self._in_flight
 
     @property
     def moving(self) -> bool:
@@ -131,28 +125,28 @@ class Lane:
         return self._in_flight == 0 or self._clock() - self._answered_at < STILL_S
 
     def offer(self, shipments: Sequence[Shipment]) -> None:
-        """Take shipments over. While the lane fails, it holds no more than ``backlog`` of them; the rest is given up."""
-        room = self._settings.backlog - self._open if self.failing else len(shipments)
-        for shipment in shipments[: max(room, 0)]:
+        """Take shipments over, as far as there is room; what is beyond ``dispatch.backlog`` is deferred."""
+        room = max(self._settings.backlog - self._open, 0)
+        for shipment in shipments[:room]:
             self._queue(shipment)
-        shed = shipments[max(room, 0) :]
-        if shed:
-            log.error(
-                "lane_full", credential=self.entry.business_id, vendor=self.entry.vendor, given_up=len(shed)
+        if room < len(shipments):
+            why = f"{self.entry.vendor} is slow and its lane is full"
+            log.warning(
+                "lane_full",
+                credential=self.entry.business_id,
+                vendor=self.entry.vendor,
+                deferred=len(shipments) - room,
             )
-            why = f"{self.entry.vendor} has not answered for a while and its lane is full"
-            self._on_endings([e for s in shed for e in self._endings(s, End.GIVEN_UP, None, why)])
+            self._on_endings([e for s in shipments[room:] for e in self._endings(s, End.DEFERRED, None, why)])
         self._pump()
 
     async def close(self) -> None:
         """Abandon what is open (without an ending: the record is delivered again) and close the connections."""
         self._on_endings = _ignore
-        self._limit = 0
+        self._closed = True
         for handle, _ in self._waiting.values():
             handle.cancel()
-        for timer in (self._probe, self._pause):
-            if timer:
-                timer.cancel()
+        self.health.close()
         if self._refreshing:
             self._refreshing.cancel()
             await asyncio.gather(self._refreshing, return_exceptions=True)
@@ -176,22 +170,26 @@ class Lane:
 
     def _pump(self) -> None:
         """Start what may start: within the in-flight limit, with a fresh authorization."""
-        if not self._ready or self._in_flight >= self._limit or self._pause is not None:
+        if not self._ready or self._closed:
             return
+        health = self.health
         if self.entry.refused is not None:
-            self._drop_ready()
-            return
-        auth = self._tokens.fresh()
-        if auth is None and self._tokens.needs_auth:
-            self._refresh()
-            return
-        self._submit(auth)
+            self._drop_ready(End.UNUSABLE, self.entry.refused)
+        elif health.down:
+            self._drop_ready(End.DEFERRED, f"{self.entry.vendor} does not work at the moment")
+        elif self._in_flight < health.limit and not health.paused:
+            auth = self._tokens.fresh()
+            if auth is None and self._tokens.needs_auth:
+                self._refresh()
+            else:
+                self._submit(auth)
 
     def _submit(self, auth: Auth | None) -> None:
         now = self._clock()
         requests: list[tuple[object, Request]] = []
         unsent: list[Ending] = []
-        while self._ready and self._in_flight < self._limit:
+        limit = self.health.limit
+        while self._ready and self._in_flight < limit:
             shipment = self._ready.popleft()
             request = self._render(shipment, auth, now, unsent)
             if request is not None:
@@ -223,6 +221,7 @@ class Lane:
             return None
         shipment.push = push
         shipment.auth = auth
+        shipment.sent_at = now
         if not shipment.first_sent:
             shipment.first_sent = now
         return request
@@ -264,43 +263,53 @@ class Lane:
         self._ready.clear()
         endings: list[Ending] = []
         if outcome.action is Action.CONFIG:
-            self._refuse(outcome)
+            self.health.refused(outcome, _words(outcome))
             for shipment in waiting:
                 endings += self._endings(shipment, End.CREDENTIAL, outcome, _words(outcome))
                 self._finish(shipment)
         else:
-            self._fail()
+            self.health.failed(self._clock(), _words(outcome))
             for shipment in waiting:
                 self._again(shipment, shipment.parcels, [outcome] * len(shipment.parcels), endings)
+            if self.health.down:
+                self._defer_waiting(endings)
         if endings:
             self._on_endings(endings)
 
     # --- on the way back ---------------------------------------------------------------------------------
 
     def _completed(self, completions: Sequence[Completion]) -> None:
-        if self._on_endings is _ignore:
+        if self._closed:
             return  # closed: what is abandoned is not repeated either
         endings: list[Ending] = []
+        had = self._in_flight
         self._in_flight -= len(completions)
         now = self._answered_at = self._clock()
+        accepted = 0
+        sent_at = 0.0
         for completion in completions:
             shipment = completion.tag
             assert isinstance(shipment, Shipment)  # noqa: S101  tags are ours
             if completion.response is None:
                 error = completion.error
                 words = str(error) if error else "no answer"
-                self._fail()
                 retriable = error is None or error.retriable
                 outcome = Outcome(action=Action.RETRY if retriable else Action.CONFIG, code="", reason=words)
                 outcomes = [outcome] * len(shipment.parcels)
             else:
                 outcomes = self._interpret(shipment, completion.response)
             if len(outcomes) == 1 and outcomes[0].action is Action.ACCEPTED:
-                self._succeed()
+                accepted += 1
+                sent_at = shipment.sent_at
                 endings.append(self._ending(shipment, shipment.parcels[0], End.PUSHED, outcomes[0], "", now))
                 self._finish(shipment)
             else:
-                self._sort(shipment, outcomes, endings)
+                accepted += self._sort(shipment, outcomes, endings)
+                sent_at = shipment.sent_at
+        if accepted:
+            self.health.answered(accepted, had, sent_at)
+        if self.health.down:
+            self._defer_waiting(endings)
         self._on_endings(endings)
         self._pump()
 
@@ -322,10 +331,11 @@ class Lane:
         log.error("adapter_defect", vendor=self.entry.vendor, where=where, traceback_id=trace, exc_info=error)
         return f"unexpected {type(error).__name__} in the adapter's {where}; traceback id {trace}"
 
-    def _sort(self, shipment: Shipment, outcomes: list[Outcome], endings: list[Ending]) -> None:
-        """Each parcel to where its Outcome sends it; what is to be repeated stays together."""
+    def _sort(self, shipment: Shipment, outcomes: list[Outcome], endings: list[Ending]) -> int:
+        """Each parcel to where its Outcome sends it; what is to be repeated stays together. How many were accepted."""
         again: list[Parcel] = []
         why: list[Outcome] = []
+        accepted = 0
         now = self._clock()
         for parcel, outcome in zip(shipment.parcels, outcomes, strict=True):
             action = outcome.action
@@ -334,11 +344,11 @@ class Lane:
                 again.append(parcel)
                 why.append(outcome)
             elif action in (Action.CONFIG, Action.AUTH):
-                self._refuse(outcome)
+                self.health.refused(outcome, _words(outcome))
                 endings.append(self._ending(shipment, parcel, End.CREDENTIAL, outcome, _words(outcome), now))
             else:
                 if action is Action.ACCEPTED:
-                    self._succeed()
+                    accepted += 1
                 elif action is Action.UNKNOWN:
                     log.error(
                         "unknown_answer", vendor=self.entry.vendor, code=outcome.code, reason=outcome.reason
@@ -349,11 +359,12 @@ class Lane:
             self._again(shipment, again, why, endings)
         else:
             self._finish(shipment)
+        return accepted
 
     def _again(
         self, shipment: Shipment, parcels: list[Parcel], outcomes: list[Outcome], endings: list[Ending]
     ) -> None:
-        """Repeat these parcels: at once with a new token, later after a temporary failure, or give them up."""
+        """Repeat these parcels: at once with a new token, a little later after a temporary failure, or defer them."""
         shipment.parcels = parcels
         outcome = outcomes[0]
         if outcome.action is Action.AUTH:
@@ -363,16 +374,21 @@ class Lane:
             self._ready.appendleft(shipment)
             return
         if outcome.action is Action.RETRY_AFTER:
-            self._slow_down(outcome)
+            self.health.throttled(outcome, shipment.sent_at)
+        elif shipment.sent_at:
+            self.health.failed(shipment.sent_at, _words(outcome))
         wait = self._wait(shipment, outcome)
         late = self._clock() + wait >= shipment.notification.expires_at
-        if shipment.attempt > self._settings.retries or late or wait > LONGEST_WAIT_S:
-            end = End.EXPIRED if late else End.GIVEN_UP
+        tried = shipment.attempt - shipment.first_attempt
+        if late or tried >= self._settings.retries or wait > LONGEST_PAUSE_S or self.health.down:
+            end = End.EXPIRED if late else End.DEFERRED
+            now = self._clock()
             for parcel, last in zip(parcels, outcomes, strict=True):
-                endings.append(self._ending(shipment, parcel, end, last, _words(last), self._clock()))
+                endings.append(self._ending(shipment, parcel, end, last, _words(last), now))
             self._finish(shipment)
             return
         shipment.attempt += 1
+        shipment.why = outcome
         log.info(
             "push_retry",
             vendor=self.entry.vendor,
@@ -384,6 +400,15 @@ class Lane:
         )
         handle = asyncio.get_running_loop().call_later(wait, self._retry, shipment)
         self._waiting[id(shipment)] = (handle, shipment)
+
+    def _defer_waiting(self, endings: list[Ending]) -> None:
+        """The breaker has opened: what waits for its repeat does not wait in memory."""
+        for handle, shipment in self._waiting.values():
+            handle.cancel()
+            outcome = shipment.why
+            endings += self._endings(shipment, End.DEFERRED, outcome, _words(outcome) if outcome else "")
+            self._finish(shipment)
+        self._waiting.clear()
 
     def _retry(self, shipment: Shipment) -> None:
         del self._waiting[id(shipment)]
@@ -409,66 +434,11 @@ class Lane:
                     self._ready.append(follower)
             shipment.followers = None
 
-    # --- health ------------------------------------------------------------------------------------------
-
-    def _succeed(self) -> None:
-        self._failing_since = None
-        self._limit = self._settings.in_flight
-        self._probe_after = PROBE_AFTER_S
-        if self._pause is None:
-            self._pause_step = FIRST_PAUSE_S
-
-    def _slow_down(self, outcome: Outcome) -> None:
-        """The vendor throttles this credential: its lane, and no other, sends nothing for a while."""
-        if self._pause is not None:
-            return
-        wait = min(outcome.retry_after or self._pause_step, LONGEST_WAIT_S)
-        self._pause_step = min(self._pause_step * 2, LONGEST_WAIT_S)
-        log.warning(
-            "lane_paused",
-            credential=self.entry.business_id,
-            vendor=self.entry.vendor,
-            code=outcome.code,
-            wait_s=wait,
-        )
-        self._pause = asyncio.get_running_loop().call_later(wait, self._go_on)
-
-    def _go_on(self) -> None:
-        self._pause = None
-        self._pump()
-
-    def _fail(self) -> None:
-        if self._failing_since is None:
-            self._failing_since = self._clock()
-
-    def _refuse(self, outcome: Outcome) -> None:
-        """The vendor refused the credential: C4 for what follows, until a probe after a while."""
-        if self.entry.refused is not None:
-            return
-        self.entry.refused = f"{self.entry.vendor} refused the credential: {_words(outcome)}"
-        log.error(
-            "credential_refused",
-            credential=self.entry.business_id,
-            vendor=self.entry.vendor,
-            code=outcome.code,
-            reason=outcome.reason,
-            hint=outcome.hint,
-        )
-        self._probe = asyncio.get_running_loop().call_later(self._probe_after, self._allow_probe)
-        self._probe_after = min(self._probe_after * 2, LONGEST_PROBE_S)
-
-    def _allow_probe(self) -> None:
-        """One push at a time may try again; the first success opens the lane."""
-        self.entry.refused = None
-        self._limit = 1
-        self._tokens.forget()
-        self._pump()
-
-    def _drop_ready(self) -> None:
+    def _drop_ready(self, end: End, why: str) -> None:
         endings: list[Ending] = []
         while self._ready:
             shipment = self._ready.popleft()
-            endings += self._endings(shipment, End.UNUSABLE, None, self.entry.refused or "")
+            endings += self._endings(shipment, end, shipment.why, why)
             self._finish(shipment)
         if endings:
             self._on_endings(endings)
@@ -484,7 +454,8 @@ class Lane:
     ) -> Ending:
         sent = shipment.first_sent
         latency = round((now - sent) * 1000) if sent else 0
-        return Ending(parcel, self.entry, end, shipment.attempt, outcome, detail, latency, sent)
+        wait = (outcome.retry_after or 0.0) if outcome and end is End.DEFERRED else 0.0
+        return Ending(parcel, self.entry, end, shipment.attempt, outcome, detail, latency, sent, wait)
 
 
 _ENDS = {

@@ -10,11 +10,11 @@ from pushgw.messages.receipts import push_ids
 from pushgw.vendor.push import Target
 
 
-def plan(work: Any, source: str, deliveries: list[Delivery]) -> list[Shipment]:
-    """Shipments for one record. A token is never twice in one shipment: vendors would show it twice."""
+def plan(work: Any, source: str, deliveries: list[Delivery], attempt: int = 1) -> list[Shipment]:
+    """Shipments for one record at its ``attempt``. A token is never twice in one shipment: vendors would show it twice."""
     if len(deliveries) == 1:
         delivery = deliveries[0]
-        return [_shipment([delivery], [parcel(work, source, delivery)])]
+        return [_shipment([delivery], [parcel(work, source, delivery)], attempt)]
     groups: dict[tuple[int, int], list[Delivery]] = {}
     for delivery in deliveries:
         groups.setdefault((delivery.entry.business_id, id(delivery.notification)), []).append(delivery)
@@ -24,7 +24,7 @@ def plan(work: Any, source: str, deliveries: list[Delivery]) -> list[Shipment]:
         limit = adapter.batch_limit if adapter else 1
         for start in range(0, len(group), limit):
             chunk = group[start : start + limit]
-            shipments.append(_shipment(chunk, [parcel(work, source, d) for d in chunk]))
+            shipments.append(_shipment(chunk, [parcel(work, source, d) for d in chunk], attempt))
     return shipments
 
 
@@ -49,6 +49,13 @@ def parcel(work: Any, source: str, delivery: Delivery) -> Parcel:
     )
 
 
-def _shipment(chunk: list[Delivery], parcels: list[Parcel]) -> Shipment:
+def _shipment(chunk: list[Delivery], parcels: list[Parcel], attempt: int) -> Shipment:
     tokens = (chunk[0].device.token,) if len(chunk) == 1 else tuple([d.device.token for d in chunk])
-    return Shipment(entry=chunk[0].entry, notification=chunk[0].notification, parcels=parcels, tokens=tokens)
+    return Shipment(
+        entry=chunk[0].entry,
+        notification=chunk[0].notification,
+        parcels=parcels,
+        tokens=tokens,
+        attempt=attempt,
+        first_attempt=attempt,
+    )

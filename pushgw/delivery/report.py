@@ -25,7 +25,7 @@ def receipt_of_suppression(work: Work, suppression: Suppression, now: float) -> 
         code=suppression.reason.code,
         reason=suppression.reason.name,
         detail=suppression.detail,
-        device_id=device.device_id if device else None,
+        device_id=device.device_id if device else suppression.device_id or None,
         business_id=device.business_id if device else None,
         token=device.token if device else None,
     )

@@ -8,7 +8,7 @@ import msgspec
 
 from pushgw.credentials import CredentialEntry
 from pushgw.policy.facts import Device
-from pushgw.vendor.push import Notification, Target
+from pushgw.vendor.push import Notification, Outcome, Target
 
 
 class Parcel(msgspec.Struct, kw_only=True):
@@ -35,6 +35,8 @@ class Shipment(msgspec.Struct, kw_only=True):
     tokens: tuple[str, ...]
     """The device tokens it started with: their next shipments wait for it, so that each device sees its order."""
     attempt: int = 1
+    first_attempt: int = 1
+    """The attempt that it came to the lane with: what comes back from the retry topics has some behind it."""
     auth_tried: bool = False
     """The credential's token was already refreshed for this shipment."""
     cancelled: bool = False
@@ -43,6 +45,10 @@ class Shipment(msgspec.Struct, kw_only=True):
     """Earlier shipments to one of these devices that are still open."""
     followers: list[Shipment] | None = None
     first_sent: float = 0.0
+    sent_at: float = 0.0
+    """When the last attempt left."""
+    why: Outcome | None = None
+    """What the last attempt failed of, while it waits for its repeat."""
     push: Any = None
     """The Push as last rendered."""
     auth: Any = None

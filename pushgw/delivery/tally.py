@@ -21,6 +21,8 @@ class Tally:
         """By reason code."""
         self.pushed: Counter[str] = Counter()
         """By vendor."""
+        self.retries: Counter[int] = Counter()
+        """Pushes handed to a retry topic, by its wait in s."""
         self.failed: Counter[tuple[str, str]] = Counter()
         """By (vendor, how it ended)."""
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import msgspec
 
+from pushgw.delivery.decide import handed_over
 from pushgw.delivery.shipment import Shipment
 from pushgw.messages.model import NotAMessage, OfflineMessage
-from pushgw.policy.facts import Device
+from pushgw.messages.retries import Return
 
 
 class Work(msgspec.Struct, kw_only=True):
@@ -17,7 +18,14 @@ class Work(msgspec.Struct, kw_only=True):
     record: Any
     """The intake's Record; opaque here."""
     source: str
+    """The coordinate of the *first* record: owner of claims, done marks and ids, also of what comes back."""
     message: OfflineMessage | NotAMessage
+    returning: Return | None = None
+    """Set on records that come back: retries, and replayed dead letters."""
+    tier: int = 0
+    """The wait of the retry topic that it came from, s; 0 for the first time."""
+    deferred: bool = False
+    """Some of its pushes went to a retry topic: the record is settled in parts."""
     open: int = 0
     """Receivers and devices without their terminal receipt."""
     closed: list[tuple[str, str]] = []
@@ -35,10 +43,30 @@ class Work(msgspec.Struct, kw_only=True):
     tombstones: tuple[str, ...] = ()
     shipments: list[Shipment] = []
 
-    def close_one(self, user: str, device: Device | None) -> None:
-        """A receiver or a device of it has its terminal receipt."""
+    @property
+    def attempt(self) -> int:
+        """Which attempt this is, from 1; those before it were made for the same record earlier."""
+        return self.returning.attempt if self.returning is not None else 1
+
+    @property
+    def first_seen_ms(self) -> int:
+        """When the first record came, epoch ms."""
+        return self.returning.first_seen_ms if self.returning is not None else int(self.record.timestamp_ms)
+
+    def close_one(self, user: str, device_id: str) -> None:
+        """A receiver ("" for the device) or a device of it has its terminal receipt."""
         self.open -= 1
-        self.closed.append((user, device.device_id if device else ""))
+        self.closed.append((user, device_id))
+
+    def hand_over(self, user: str, device_id: str) -> None:
+        """A device's push goes to a retry topic: this record is through with it, the device is not."""
+        self.close_one(user, handed_over(device_id, self.attempt))
+        self.deferred = True
+
+    @property
+    def whole(self) -> bool:
+        """Whether the record as a whole is settled once nothing is open: one mark is enough then."""
+        return not self.deferred and (self.returning is None or self.returning.targets is None)
 
     def tombstone_of(self, user: str) -> str:
         """The key that a recall of the message for this user would write."""

@@ -69,14 +69,17 @@ class Intake:
         self,
         settings: KafkaSettings,
         *,
+        topics: list[str] | None = None,
+        group_id: str | None = None,
         poll_timeout: float = 0.25,
         revoke_grace: float = 30.0,
         patience: float = START_PATIENCE_S,
     ) -> None:
-        """``poll_timeout``: longest wait of `batch`, s. ``revoke_grace``: how long a rebalance waits for what is in
+        """``topics`` and ``group_id``: others than those of messages and user events. ``poll_timeout``: longest wait of `batch`, s. ``revoke_grace``: how long a rebalance waits for what is in
         flight, s. ``patience``: how long `start` waits for a broker, s."""
         self._settings = settings
-        self._topics = [settings.topics.messages, settings.topics.user_events]
+        self._topics = topics or [settings.topics.messages, settings.topics.user_events]
+        self._group_id = group_id or settings.group_id
         self._poll_ms = int(poll_timeout * 1000)
         self._revoke_grace = revoke_grace
         self._patience = patience
@@ -151,7 +154,8 @@ class Intake:
             self._listen(consumer)
             return None
         self._heard()
-        return Batch(self._open(found))
+        records = self._open(found)
+        return Batch(records) if records else None
 
     def settle(self, record: Record) -> None:
         """The record is done with: its offset may be committed. Ignored when its partition was given up since."""
@@ -251,7 +255,7 @@ class Intake:
         rebalance_ms = int(self._revoke_grace * 1000) + 10_000
         consumer = AIOKafkaConsumer(
             **kafka_client_options(settings),
-            group_id=settings.group_id,
+            group_id=self._group_id,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             session_timeout_ms=session_ms,
@@ -276,7 +280,10 @@ class Intake:
 
     def _open(self, found: dict[TopicPartition, list[ConsumerRecord]]) -> list[Record]:
         records: list[Record] = []
-        for tp, fetched in found.items():
+        for tp, all_fetched in found.items():
+            fetched = self._wanted(tp, all_fetched)
+            if not fetched:
+                continue
             topic, number = tp
             epoch = self._ledger.open_many(tp, [r.offset for r in fetched])
             records += [
@@ -284,6 +291,10 @@ class Intake:
                 for r in fetched
             ]
         return records
+
+    def _wanted(self, tp: TopicPartition, fetched: list[ConsumerRecord]) -> list[ConsumerRecord]:
+        """Those of one partition that are to be handed out now."""
+        return fetched
 
     async def _commit(self, consumer: AIOKafkaConsumer, timeout: float) -> None:
         async with self._committing:

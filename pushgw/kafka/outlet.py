@@ -124,6 +124,15 @@ class Outlet:
         """`dead_letters` for one."""
         await self.dead_letters([(record, headers)])
 
+    async def retries(self, rows: Sequence[tuple[int, Record, Headers]]) -> None:
+        """Put records, as they were, on the retry topics; returns when all are acknowledged. A row: the tier in s, the
+        record, the headers that replace its own of the same name. Raises OutletError."""
+        by_tier: dict[int, list[Outgoing]] = defaultdict(list)
+        for tier, record, headers in rows:
+            by_tier[tier].append(Outgoing(record.key, record.value, _merged(record.headers, headers)))
+        for tier, outgoing in by_tier.items():
+            await self._deliver(self._settings.topics.retry(tier), outgoing, _as_it_is)
+
     async def flush(self) -> None:
         """Wait until nothing is on its way."""
         if self._producer is not None:
@@ -327,6 +336,11 @@ def _shrunk(topic: str, row: Outgoing, smaller: Callable[[Outgoing], Outgoing]) 
 def _size(row: Outgoing) -> int:
     headers = sum(len(name) + len(value or b"") for name, value in row.headers)
     return len(row.key or b"") + len(row.value or b"") + headers
+
+
+def _as_it_is(row: Outgoing) -> Outgoing:
+    """A retry has nothing to spare."""
+    return row
 
 
 def _with_short_texts(row: Outgoing) -> Outgoing:

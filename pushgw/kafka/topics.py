@@ -53,15 +53,17 @@ class TopicFacts(msgspec.Struct, frozen=True, kw_only=True):
     """``CreateTime`` or ``LogAppendTime``; None where the broker does not say."""
 
 
-async def ensure_topics(settings: KafkaSettings, *, patience: float = START_PATIENCE_S) -> list[TopicFacts]:
-    """The topics of messages, user events, receipts and dead letters; the missing ones are made when
+async def ensure_topics(
+    settings: KafkaSettings, tiers: Sequence[int] = (), *, patience: float = START_PATIENCE_S
+) -> list[TopicFacts]:
+    """The topics of messages, user events, receipts, dead letters and retries; the missing ones are made when
     `kafka.create_topics` is on, with `kafka.partitions` and the broker's default replication.
 
     Waits ``patience`` s for a broker. Raises TopicsError.
     """
 
     async def ensure(admin: AIOKafkaAdminClient) -> list[TopicFacts]:
-        names = _names(settings)
+        names = _names(settings, tiers)
         known = await _partitions(admin)
         missing = [name for name in names if name not in known]
         if missing and not settings.create_topics:
@@ -77,23 +79,27 @@ async def ensure_topics(settings: KafkaSettings, *, patience: float = START_PATI
     return await _with_admin(settings, patience, ensure)
 
 
-async def describe_topics(settings: KafkaSettings, *, patience: float = 0.0) -> list[TopicFacts]:
+async def describe_topics(
+    settings: KafkaSettings, tiers: Sequence[int] = (), *, patience: float = 0.0
+) -> list[TopicFacts]:
     """The same topics as they are; changes nothing. Raises TopicsError when there is no broker, or it refuses us."""
 
     async def describe(admin: AIOKafkaAdminClient) -> list[TopicFacts]:
         known = await _partitions(admin)
-        types = await _timestamp_types(admin, [name for name in _names(settings) if name in known])
+        types = await _timestamp_types(admin, [name for name in _names(settings, tiers) if name in known])
         return [
             TopicFacts(name=name, partitions=known.get(name, 0), timestamp_type=types.get(name))
-            for name in _names(settings)
+            for name in _names(settings, tiers)
         ]
 
     return await _with_admin(settings, patience, describe)
 
 
-def _names(settings: KafkaSettings) -> list[str]:
+def _names(settings: KafkaSettings, tiers: Sequence[int]) -> list[str]:
     topics = settings.topics
-    return list(dict.fromkeys([topics.messages, topics.user_events, topics.receipts, topics.dead_letters]))
+    retries = [topics.retry(tier) for tier in tiers]
+    ours = [topics.messages, topics.user_events, topics.receipts, topics.dead_letters, *retries]
+    return list(dict.fromkeys(ours))
 
 
 async def _with_admin(

@@ -212,15 +212,16 @@ def mask_token(token: str) -> str:
 
 
 def dead_letter_headers(
-    source: Source | str, error: DecodeError, first_seen_ms: int
+    source: Source | str, error: DecodeError, first_seen_ms: int, attempt: int = 1
 ) -> list[tuple[str, bytes]]:
-    """Kafka headers of a record that could not be decoded. ``first_seen_ms``: epoch ms."""
+    """Kafka headers of a record that could not be decoded. ``first_seen_ms``: epoch ms; ``attempt``: which it was."""
     return [
         ("pushgw-source", str(source).encode()),
         ("pushgw-error-code", str(error.code).encode()),
         ("pushgw-error", error.sentence.encode()),
         ("pushgw-json-path", error.path.encode()),
         ("pushgw-first-seen", str(first_seen_ms).encode()),
+        ("pushgw-attempt", str(attempt).encode()),
     ]
 
 

@@ -105,6 +105,7 @@ class Rig:
             "PUSHGW_KAFKA__TOPICS__MESSAGES": t.messages,
             "PUSHGW_KAFKA__TOPICS__USER_EVENTS": t.user_events,
             "PUSHGW_KAFKA__TOPICS__RECEIPTS": t.receipts,
+            "PUSHGW_KAFKA__TOPICS__RETRIES": t.retries,
             "PUSHGW_KAFKA__TOPICS__DEAD_LETTERS": t.dead_letters,
             "PUSHGW_KAFKA__PARTITIONS": "4",
             "PUSHGW_STATE__URL": self.settings.state.url,

@@ -61,13 +61,22 @@ class ListIntake:
     healthy = "ok"
 
     def __init__(self) -> None:
-        self.batches: asyncio.Queue[tuple[tuple[str, int], int, list[bytes]]] = asyncio.Queue()
+        self.batches: asyncio.Queue[tuple[Any, ...]] = asyncio.Queue()
         self.ledger = Ledger()
         self.committed: dict[tuple[str, int], int] = {}
         self.paused = False
         self.untaken = 0
         self._offsets: dict[tuple[str, int], int] = {}
         self.ledger.assign([(MESSAGES, p) for p in range(3)] + [(EVENTS, p) for p in range(3)])
+
+    def put_back(
+        self, topic: str, record: Record, headers: Sequence[tuple[str, bytes | None]], at: int | None = None
+    ) -> None:
+        """One record on a topic of ours, with headers, as the outlet wrote it."""
+        self._headers = tuple(headers)
+        self.put(record.value or b"", topic=topic, at=at)
+        key, first, raw = self.batches._queue.pop()  # type: ignore[attr-defined]  # the entry just made
+        self.batches.put_nowait((key, first, raw, self._headers))
 
     def put(
         self,
@@ -84,7 +93,7 @@ class ListIntake:
         self.batches.put_nowait((key, first, raw))
         self.untaken += 1
 
-    def _taken(self, key: tuple[str, int], first: int, values: list[bytes]) -> Batch:
+    def _taken(self, key: tuple[str, int], first: int, values: list[bytes], headers: Any = ()) -> Batch:
         epoch = self.ledger.open_many(key, range(first, first + len(values)))
         self.untaken -= 1
         return Batch(
@@ -93,8 +102,8 @@ class ListIntake:
                     source=Source(*key, first + n),
                     key=b"k",
                     value=value,
-                    headers=(),
-                    timestamp_ms=int(NOW * 1000),
+                    headers=headers,
+                    timestamp_ms=int(NOW * 1000) + (500_000 if headers else 0),
                     epoch=epoch,
                 )
                 for n, value in enumerate(values)
@@ -142,6 +151,7 @@ class ListOutlet:
     def __init__(self) -> None:
         self.receipts: list[dict[str, Any]] = []
         self.letters: list[tuple[Record, dict[str, str]]] = []
+        self.deferred: list[tuple[int, Record, list[tuple[str, bytes | None]]]] = []
         self.broken = False
 
     async def start(self) -> None: ...
@@ -157,6 +167,11 @@ class ListOutlet:
         if self.broken:
             raise OutletError("the broker does not take dead letters")
         self.letters += [(record, {k: v.decode() for k, v in headers}) for record, headers in letters]
+
+    async def retries(self, rows: Sequence[Any]) -> None:
+        if self.broken:
+            raise OutletError("the broker does not take retries")
+        self.deferred += rows
 
 
 class Flaky:
@@ -189,6 +204,8 @@ class Plant:
         self.answers: dict[str, list[Response | TransportError]] = {}
         self.mock = MockTransport(self._answer)
         self.intake = ListIntake()
+        self.retries = ListIntake()
+        self.retries.ledger.assign([(f"im.push-retries.{tier}", 0) for tier in (5, 30, 300, 1800)])
         self.outlet = ListOutlet()
         self.adapter = type("OwnAdapter", (PlainAdapter,), {})()
 
@@ -223,6 +240,7 @@ class Plant:
         self.gateway = Gateway(
             settings,
             intake=self.intake,  # type: ignore[arg-type]  # the surface that the gateway uses
+            retries=self.retries,  # type: ignore[arg-type]  # as above
             outlet=self.outlet,  # type: ignore[arg-type]  # as above
             state=self.state,  # type: ignore[arg-type]  # as above
             decider=Decider(settings.policy, book),
@@ -240,7 +258,16 @@ class Plant:
 
     async def until_idle(self) -> None:
         """Until everything that was put is taken and settled."""
-        await self.until(lambda: self.intake.untaken == 0 and self.intake.in_flight() == 0)
+        await self.until(
+            lambda: all(i.untaken == 0 and i.in_flight() == 0 for i in (self.intake, self.retries))
+        )
+
+    async def come_back(self, *, at: int | None = None) -> None:
+        """What was deferred so far is due now."""
+        rows, self.outlet.deferred = self.outlet.deferred, []
+        for tier, record, headers in rows:
+            self.retries.put_back(f"im.push-retries.{tier}", record, headers, at)
+        await self.until_idle()
 
     async def stop(self) -> None:
         self.gateway.stop()

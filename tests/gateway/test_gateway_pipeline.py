@@ -176,10 +176,10 @@ async def test_a_poison_record_goes_to_the_dead_letters_with_a_traceback_id(
     await plant.with_devices("bob")
     decide = plant.gateway._decider.decide
 
-    def burst(subject: Any, admission: Any, now: float) -> Any:
+    def burst(subject: Any, admission: Any, now: float, **options: Any) -> Any:
         if subject.seq == 1:
             raise ZeroDivisionError
-        return decide(subject, admission, now)
+        return decide(subject, admission, now, **options)
 
     monkeypatch.setattr(plant.gateway._decider, "decide", burst)
     plant.intake.put(message("bob"), message("bob"))

@@ -17,7 +17,11 @@ def settings_of(servers: str, **more: object) -> KafkaSettings:
     """Settings with topics and a group that nobody else uses."""
     mark = uuid.uuid4().hex[:8]
     topics = Topics(
-        messages=f"m-{mark}", user_events=f"u-{mark}", receipts=f"r-{mark}", dead_letters=f"d-{mark}"
+        messages=f"m-{mark}",
+        user_events=f"u-{mark}",
+        receipts=f"r-{mark}",
+        retries=f"t-{mark}",
+        dead_letters=f"d-{mark}",
     )
     given: dict[str, object] = {"partitions": 4} | more
     return KafkaSettings(bootstrap_servers=servers, group_id=f"g-{mark}", topics=topics, **given)  # type: ignore[arg-type]

@@ -234,7 +234,7 @@ async def test_no_push_is_lost_or_ends_twice(
     assert times[first] in expected_first
     assert {times[other] for other in others} <= expected_other
     assert {times["bob 2"], times["bob 3"]} == ONCE
-    assert lanes.dispatcher.stuck == 0
+    assert lanes.dispatcher.open == 0
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
@@ -290,10 +290,10 @@ async def test_a_connection_that_never_speaks_is_left(
 
 @pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.parametrize("lanes", [{"retries": 1, "timeout": SHORT}], indirect=True, ids=["short"])
-async def test_silence_to_the_end_is_given_up(
+async def test_silence_to_the_end_is_deferred(
     lanes: Lanes, server: ScriptedServer, read: Read, vendor: str
 ) -> None:
-    """A vendor that never answers gets every attempt under the same identity; then the receipt says what was missing."""
+    """A vendor that never answers gets every attempt under the same identity; then it is deferred, with what was missing."""
     await _wave(lanes, server, vendor)
 
     async def take_others(stream: Stream) -> None:
@@ -303,10 +303,10 @@ async def test_silence_to_the_end_is_given_up(
     server.script = take_others
     endings = await lanes.ended(vendor, 4)
     assert _ends(lanes, vendor, [*WAVE, "bob 2"]) == {
-        **dict.fromkeys(WAVE, (End.GIVEN_UP, 2)),
+        **dict.fromkeys(WAVE, (End.DEFERRED, 2)),
         "bob 2": (End.PUSHED, 1),
     }
-    told = [e.detail for e in endings if e.end is End.GIVEN_UP]
+    told = [e.detail for e in endings if e.end is End.DEFERRED]
     assert all(f"no complete answer within {SHORT} s" in detail for detail in told)
     seen = _seen(server, read)
     assert [len(seen[text]) for text in WAVE] == [2, 2, 2]
@@ -508,7 +508,7 @@ async def test_retry_after_is_obeyed(
 async def test_a_wait_that_is_too_long_is_not_waited_for(
     lanes: Lanes, server: ScriptedServer, vendor: str, status: int
 ) -> None:
-    """Who asks for two minutes gets no repeat in place; the receipt has the vendor's words."""
+    """Who asks for two minutes gets no repeat in place: the push is deferred with the vendor's words."""
 
     async def answer(stream: Stream) -> None:
         await stream.respond(status, BUSY[vendor, status], headers=[("retry-after", "120")])
@@ -516,7 +516,7 @@ async def test_a_wait_that_is_too_long_is_not_waited_for(
     server.script = answer
     lanes.offer(vendor, "bob 1")
     (ending,) = await lanes.ended(vendor, 1)
-    assert (ending.end, ending.attempt) == (End.GIVEN_UP, 1)
+    assert (ending.end, ending.attempt) == (End.DEFERRED, 1)
     word = msgspec.json.decode(BUSY[vendor, status])
     assert (word.get("reason") or word["error"]["status"]) in ending.detail
     assert len(server.streams) == 1
