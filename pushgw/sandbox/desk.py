@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import structlog
 
-from pushgw.sandbox.faults import EveryToken, Fault, FaultPlan
+from pushgw.sandbox.faults import EveryToken, Fault, FaultPlan, FaultRule
 from pushgw.sandbox.journal import Journal
 from pushgw.sandbox.pages import Pages
 from pushgw.sandbox.reply import Breakage, Reply, sentence
+from pushgw.sandbox.switchboard import Switchboard
 from pushgw.vendor.emulator import Answer, Call, Emulator
 from pushgw.vendor.http import Response
 
@@ -27,12 +28,14 @@ class Desk:
         journal: Journal,
         faults: FaultPlan,
         clock: Callable[[], float],
+        parse: Callable[[Iterable[str]], Sequence[FaultRule]] | None = None,
     ) -> None:
+        """``parse``: what makes rules of spellings; with it faults can be changed over HTTP while the sandbox runs."""
         self._emulators = tuple(emulators.items())
         self._journal = journal
         self._faults = faults
         self._clock = clock
-        self._pages = Pages(journal, self.reset)
+        self._pages = Pages(journal, self.reset, Switchboard(faults, parse) if parse else None)
 
     def respond(self, call: Call) -> Reply:
         """The reply to one request."""

@@ -55,6 +55,13 @@ class FaultPlan:
         self._seed = seed
         self.restart()
 
+    def replace(self, rules: Sequence[FaultRule], seed: int | None = None) -> None:
+        """From the next request on these rules hold and no others, drawn from the beginning."""
+        self.rules = tuple(rules)
+        if seed is not None:
+            self._seed = seed
+        self.restart()
+
     def restart(self) -> None:
         """Draw from the beginning again."""
         self._by_vendor: dict[str, list[tuple[FaultRule, random.Random]]] = {}

@@ -11,6 +11,7 @@ import msgspec
 
 from pushgw.sandbox.journal import Journal, Line, masked
 from pushgw.sandbox.reply import json_response, sentence
+from pushgw.sandbox.switchboard import Switchboard
 from pushgw.vendor.emulator import Call
 from pushgw.vendor.http import Response
 
@@ -25,11 +26,15 @@ _STYLE = (
 
 
 class Pages:
-    """Answers ``GET /``, ``GET /_sandbox/journal``, ``GET /_sandbox/journal/count`` and ``POST /_sandbox/reset``."""
+    """Answers ``GET /``, ``GET /_sandbox/journal``, ``GET /_sandbox/journal/count``, ``POST /_sandbox/reset``, and
+    ``GET`` and ``PUT /_sandbox/faults`` where there is a switchboard."""
 
-    def __init__(self, journal: Journal, reset: Callable[[], None]) -> None:
+    def __init__(
+        self, journal: Journal, reset: Callable[[], None], switchboard: Switchboard | None = None
+    ) -> None:
         self._journal = journal
         self._reset = reset
+        self._switchboard = switchboard
 
     def answer(self, call: Call) -> Response | None:
         """The response, or None where the address is not one of the sandbox's own."""
@@ -47,10 +52,15 @@ class Pages:
             case ("POST", "/_sandbox/reset"):
                 self._reset()
                 return json_response(200, {"reset": True})
+            case ("GET", "/_sandbox/faults") if self._switchboard:
+                return self._switchboard.show()
+            case ("PUT", "/_sandbox/faults") if self._switchboard:
+                return self._switchboard.put(call.body)
             case _:
                 return sentence(
                     404,
-                    "The sandbox has GET /, GET /_sandbox/journal, GET /_sandbox/journal/count and POST /_sandbox/reset.",
+                    "The sandbox has GET /, GET /_sandbox/journal, GET /_sandbox/journal/count, "
+                    "POST /_sandbox/reset, and GET and PUT /_sandbox/faults.",
                 )
 
     def _lines(self, query: str) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -71,7 +72,7 @@ class Sandbox:
             for name, vendor in vendors.items()
         }
         journal = Journal(journal_file)
-        desk = Desk(emulators, journal, plan, clock)
+        desk = Desk(emulators, journal, plan, clock, partial(parse_faults, vendors=vendors))
         try:
             server = await Server.start(desk.respond, context, host, port)
         except OSError:

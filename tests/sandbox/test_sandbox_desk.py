@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -50,6 +51,18 @@ VENDORS = {"box": Vendor(adapter=_NO_ADAPTER, emulator=Box, results=_RESULTS)}
 def desk(*faults: str, journal: Journal | None = None, seed: int = 0) -> Desk:
     plan = FaultPlan(parse_faults(faults, VENDORS), seed)
     return Desk({"box": Box([])}, journal or Journal(), plan, clock=lambda: 1795500000.25)
+
+
+def steerable(*faults: str) -> Desk:
+    plan = FaultPlan(parse_faults(faults, VENDORS), 0)
+    parse = partial(parse_faults, vendors=VENDORS)
+    return Desk({"box": Box([])}, Journal(), plan, lambda: 0.0, parse)
+
+
+def put_faults(at: Desk, body: bytes) -> Response:
+    response = at.respond(Call(method="PUT", path="/_sandbox/faults", headers={}, body=body)).response
+    assert response is not None
+    return response
 
 
 def push(at: Desk, tokens: str, id_: str = "") -> Reply:
@@ -267,3 +280,42 @@ def test_what_an_emulator_raises_is_not_shown() -> None:
     assert [log["event"] for log in logs] == ["emulator_failed"]
     assert "handle" in logs[0]["at"]
     assert "secret" not in str(logs)
+
+
+def test_faults_are_changed_while_the_sandbox_runs() -> None:
+    """PUT /_sandbox/faults holds from the next request on and replaces what held; an empty list ends all faults."""
+    at = steerable("box=503")
+    assert json.loads(get(at, "/_sandbox/faults").body) == {"faults": ["box=503"]}
+    changed = put_faults(at, b'{"faults": ["box=429", "box=latency-20:100%"], "seed": 7}')
+    assert json.loads(changed.body) == {"faults": ["box=429", "box=latency-20:100%"]}
+    reply = push(at, "a")
+    assert reply.response is not None
+    assert (reply.response.status, reply.delay) == (429, 0.02)
+    put_faults(at, b'{"faults": []}')
+    reply = push(at, "a")
+    assert reply.response is not None
+    assert reply.response.status == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"faults": ["bx=503"]}', "no vendor is called 'bx'"),
+        (b'{"faults": ["box=503:200%"]}', "the share is no share"),
+        (b'{"faults": "box=503"}', "write {"),
+        (b'{"fault": []}', "write {"),
+        (b"\xff", "write {"),
+    ],
+)
+def test_faults_that_cannot_be_followed_change_nothing(body: bytes, words: str) -> None:
+    """A wrong PUT is 400 with what to write, and the faults in force stay."""
+    at = steerable("box=503")
+    refused = put_faults(at, body)
+    assert refused.status == 400
+    assert words in json.loads(refused.body)["error"]
+    assert json.loads(get(at, "/_sandbox/faults").body) == {"faults": ["box=503"]}
+
+
+def test_a_desk_without_a_switchboard_has_no_faults_page() -> None:
+    """Where spellings cannot be read the address does not exist, rather than doing nothing."""
+    assert get(desk(), "/_sandbox/faults").status == 404
