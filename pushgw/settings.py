@@ -204,7 +204,7 @@ class Settings(BaseSettings):
     """All settings."""
 
     model_config = SettingsConfigDict(
-        env_prefix="PUSHGW_", env_nested_delimiter="__", extra="forbid", frozen=True
+        env_prefix="PUSHGW_", env_nested_delimiter="__", extra="forbid", frozen=True, enable_decoding=False
     )
 
     sdk_app_id: int = Field(0, description="SdkAppId of records that name none.")

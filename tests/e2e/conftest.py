@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
@@ -125,6 +127,13 @@ class Rig:
     def log(self, number: int = -1) -> str:
         count = len(self.gateways)
         return (self.home / f"gateway-{number % count}.log").read_text()
+
+    async def set_faults(self, *faults: str) -> None:
+        """From now on the emulators deal these faults, instead of those before."""
+        trust = ssl.create_default_context(cadata=self.sandbox.ca_pem.decode())
+        async with httpx.AsyncClient(verify=trust) as client:
+            answer = await client.put(f"{self.sandbox.url}/_sandbox/faults", json={"faults": list(faults)})
+            answer.raise_for_status()
 
     async def stop(self, gateway: subprocess.Popen[bytes]) -> int:
         """SIGTERM, and its exit code."""

@@ -136,3 +136,13 @@ def test_no_password_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "hush-hush" not in "\n".join(faults())
     monkeypatch.delenv("PUSHGW_KAFKA__SASL_MECHANISM")
     assert "hush-hush" not in repr(load_settings())
+
+
+@pytest.mark.parametrize("spelling", ["5,60", "[5, 60]"])
+def test_a_list_in_the_environment(monkeypatch: pytest.MonkeyPatch, spelling: str) -> None:
+    """Retry tiers are written with commas, in brackets or not; what does not ascend stops the start."""
+    monkeypatch.setenv("PUSHGW_DISPATCH__RETRY_TIERS", spelling)
+    assert load_settings().dispatch.retry_tiers == (5, 60)
+    monkeypatch.setenv("PUSHGW_DISPATCH__RETRY_TIERS", "60,5")
+    with pytest.raises(SettingsError, match=r"dispatch\.retry_tiers: .*ascending"):
+        load_settings()
