@@ -10,6 +10,7 @@ from __future__ import annotations
 from pushgw.messages.model import AndroidInfo, ApnsInfo
 from pushgw.vendor.adapter import Account, Adapter, Auth, AuthFailed, Credential, Refused
 from pushgw.vendor.answers import fits_a_header, json_object, retry_after, vendor_words
+from pushgw.vendor.checks import Finding, Level, Recognized, Summary
 from pushgw.vendor.emulator import Accepted, Answer, Call, Emulator
 from pushgw.vendor.http import (
     Completion,
@@ -25,6 +26,7 @@ from pushgw.vendor.http import (
 from pushgw.vendor.mask import mask_request
 from pushgw.vendor.mock_transport import MockTransport, mock_transport
 from pushgw.vendor.plugin import Vendor, installed_vendors
+from pushgw.vendor.probe import NO_DEVICE, Probe, harmless_push
 from pushgw.vendor.push import Action, Notification, Outcome, Push, Target
 from pushgw.vendor.send import AsyncSender
 from pushgw.vendor.texts import ELLIPSIS, HALF_CHARACTER, cut_bytes, cut_chars, cut_utf16
@@ -34,6 +36,7 @@ __all__ = [
     "ELLIPSIS",
     "HALF_CHARACTER",
     "NO_AUTH",
+    "NO_DEVICE",
     "Accepted",
     "Account",
     "Action",
@@ -48,15 +51,20 @@ __all__ = [
     "Completion",
     "Credential",
     "Emulator",
+    "Finding",
     "Headers",
+    "Level",
     "MockTransport",
     "Notification",
     "OnComplete",
     "Outcome",
+    "Probe",
     "Push",
+    "Recognized",
     "Refused",
     "Request",
     "Response",
+    "Summary",
     "Target",
     "TlsOptions",
     "TokenCache",
@@ -68,6 +76,7 @@ __all__ = [
     "cut_chars",
     "cut_utf16",
     "fits_a_header",
+    "harmless_push",
     "installed_vendors",
     "json_object",
     "mask_request",

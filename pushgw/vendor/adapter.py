@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import msgspec
 from pydantic import BaseModel
 
+from pushgw.vendor.checks import Finding, Recognized, Summary
 from pushgw.vendor.http import Request, Response, TlsOptions
+from pushgw.vendor.probe import Probe
 from pushgw.vendor.push import Notification, Outcome, Push
 
 
@@ -51,6 +54,27 @@ class Credential(BaseModel, extra="forbid", frozen=True):
 
     file_fields: ClassVar[dict[str, str]] = {}
     """Field of the TOML that names a file -> field of this model that takes its bytes."""
+
+    def summary(self) -> Summary:
+        """What may be shown of it: app, environment, when it expires. Holds no secret."""
+        return Summary()
+
+    def checks(self, now: float, files: Mapping[str, str]) -> Sequence[Finding]:
+        """What the validators cannot say because it is no plain error: doubts about ids and secrets, and what is right.
+
+        ``now``: epoch s. ``files``: file field of the TOML -> name of the file that the operator gave. Nothing is asked
+        of a network. Dates need no check here: ``summary().expires_at`` is watched.
+        """
+        return ()
+
+    @classmethod
+    def recognize(cls, name: str, content: bytes, password: str) -> Recognized | None:
+        """What this file of the vendor's console is and which fields it fills; None where it is none of the vendor's.
+
+        ``name``: without its directory. ``password``: empty where none was given. Raises ValueError with a sentence for a
+        file that is the vendor's and cannot be used.
+        """
+        return None
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,6 +170,15 @@ class Adapter(ABC):
     @abstractmethod
     def interpret(self, push: Push, account: Account, response: Response) -> list[Outcome]:
         """One Outcome per target, in their order. Any status, any body, also none and HTML: never raises."""
+
+    def probe(self, account: Account, now: float) -> Probe | None:
+        """A push that no device can get, for ``pushgw certs check``; None where the token server says enough, or nothing
+        is surely harmless. ``now``: epoch s."""
+        return None
+
+    def render_probe(self, probe: Probe, account: Account, auth: Auth | None) -> Request:
+        """As ``render``; override it where the vendor can be told to validate only."""
+        return self.render(probe.push, account, auth)
 
     def secrets(self, account: Account, auth: Auth | None) -> tuple[str, ...]:
         """Every secret string that a rendered request may hold, so that a dry run can mask it."""

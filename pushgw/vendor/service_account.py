@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from pushgw.vendor.answers import json_object
+from pushgw.vendor.checks import Recognized
 
 AUDIENCE = "https://oauth-login.cloud.huawei.com/oauth2/v3/token"
 """What Huawei compares ``aud`` with: its own address, wherever the request really goes."""
@@ -59,6 +60,11 @@ class ServiceAccount:
         """The project that Huawei expects in the path."""
         return self.file.project_id
 
+    @property
+    def said(self) -> str:
+        """The key, in words for a finding."""
+        return f"an RSA key of {self.key.key_size} bits, of project {self.project_id}"
+
     def token(self, now: float) -> str:
         """A fresh bearer, issued at ``now`` (epoch s) for an hour. PSS is salted: no two are equal."""
         header = {"kid": self.file.key_id, "typ": "JWT", "alg": "PS256"}
@@ -93,6 +99,18 @@ def verified(bearer: str, known: Iterable[ServiceAccount], now: float) -> Servic
         raise BearerRefused("80200001", "the JWT's signature does not verify") from None
     _check_window(claims, now)
     return service
+
+
+def recognized_service_account(content: bytes) -> Recognized | None:
+    """A key file of the API Console, or None. Raises ValueError where it is one and not complete."""
+    if not {"sub_account", "private_key"} <= json_object(content).keys():
+        return None
+    service = ServiceAccount(content)
+    return Recognized(
+        kind="a service account of Huawei's",
+        fields={"project_id": service.project_id},
+        file_field="service_account_file",
+    )
 
 
 def _parts(bearer: str) -> tuple[dict[str, Any], dict[str, Any], bytes]:

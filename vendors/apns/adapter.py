@@ -37,6 +37,7 @@ from aioapns.common import NotificationResult
 from pushgw.vendor.adapter import Account, Adapter, Auth, Refused
 from pushgw.vendor.answers import json_object, retry_after, vendor_words
 from pushgw.vendor.http import Headers, Request, Response, TlsOptions
+from pushgw.vendor.probe import Probe, harmless_push
 from pushgw.vendor.push import Action, Notification, Outcome, Push
 from vendors.apns.advice import advice
 from vendors.apns.credential import ApnsCredential
@@ -45,6 +46,9 @@ from vendors.apns.provider_token import REFRESH_S, YOUNGEST_RENEWAL_S
 from vendors.apns.push_type import ALERT, BACKGROUND, LIVE_ACTIVITY, PUSH_TYPES, PushType, mismatch
 from vendors.apns.results import lookup
 from vendors.apns.wishes import LONGEST_COLLAPSE_ID, check_collapse_id, laid_over, read_wishes
+
+NO_DEVICE_TOKEN = "0" * 64
+"""Well formed, and of no device."""
 
 _AT_ONCE = int(PRIORITY_HIGH)
 
@@ -143,6 +147,17 @@ class ApnsAdapter(Adapter):
         auth = Auth(value=provider.sign(issued), made_at=issued, expires_at=issued + REFRESH_S)
         account.cache["apns.auth"] = auth
         return auth
+
+    def probe(self, account: Account, now: float) -> Probe | None:
+        """A push to a token of zeros, of the first type that the credential may send: Apple knows no such device."""
+        fault = account.credential.push_type_fault
+        push_type = next((kind for kind in PUSH_TYPES.values() if fault(kind) is None), ALERT)
+        extra = None if push_type is ALERT else {"push_type": push_type.name, "payload": {"mdm": "check"}}
+        return Probe(
+            push=harmless_push(account.business_id, now, NO_DEVICE_TOKEN, extra=extra),
+            what="a push to the all-zero token",
+            codes=frozenset({"BadDeviceToken"}),
+        )
 
 
 # --- what is sent -----------------------------------------------------------------------------------------

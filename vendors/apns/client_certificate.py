@@ -1,4 +1,4 @@
-"""The client certificate: the ``.p12`` with which an app speaks for itself instead of a provider token."""
+"""The client certificate: the ``.p12`` or ``.pem`` with which an app speaks for itself instead of a provider token."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import pkcs12
@@ -34,12 +34,14 @@ _CONVERT = (
     "convert it with `openssl pkcs12 -legacy -in old.p12 -nodes -out push.pem` "
     "and `openssl pkcs12 -export -in push.pem -out push.p12`, then delete push.pem"
 )
+_PRIVATE_KEY = re.compile(rb"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.+?-----END \1-----", re.DOTALL)
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _OLD_CIPHERS = re.compile(rb"\x2a\x86\x48\x86\xf7\x0d\x01\x0c\x01[\x01-\x06]", re.DOTALL)
 """PKCS#12's own password ciphers (RC4, RC2, 3DES) as they are named inside the file."""
 
 
 class ClientCertificate:
-    """An opened ``.p12``: what TLS shows to Apple."""
+    """An opened ``.p12``, or a PEM file with the certificate and its key: what TLS shows to Apple."""
 
     def __init__(self, data: bytes, password: str, *, bundle_id: str = "", environment: str = "") -> None:
         """Raises ValueError with the operator's sentence; it never quotes the password.
@@ -53,6 +55,7 @@ class ClientCertificate:
         self.certificate = max(own, key=self._rank)
         self.expires_at = self.certificate.not_valid_after_utc.timestamp()
         """Epoch s."""
+        self.key_bits = key.key_size
         others = [c for c in held if c not in own]
         chain = b"".join(c.public_bytes(_PEM) for c in _chain(self.certificate, others))
         unlocked = serialization.NoEncryption()
@@ -64,6 +67,27 @@ class ClientCertificate:
     def matches(self, der: bytes) -> bool:
         """Whether this is the certificate that a connection showed."""
         return self.certificate.public_bytes(_DER) == der
+
+    @property
+    def user_id(self) -> str:
+        """The bundle id that Apple wrote into it; empty where there is none."""
+        return _user_id(self.certificate)
+
+    @property
+    def environments(self) -> set[str]:
+        """For which it is; empty where it names none."""
+        return _environments(self.certificate)
+
+    @property
+    def details(self) -> dict[str, str]:
+        """What may be shown of it: subject, issuer, dates, SHA-256 of the certificate."""
+        return {
+            "subject": self.certificate.subject.rfc4514_string(),
+            "issuer": self.certificate.issuer.rfc4514_string(),
+            "not_before": self.certificate.not_valid_before_utc.isoformat(),
+            "not_after": self.certificate.not_valid_after_utc.isoformat(),
+            "sha256": self.certificate.fingerprint(hashes.SHA256()).hex(":"),
+        }
 
     def covers(self, topic: str) -> bool:
         """Whether it may push to this topic; also true of a certificate that names none."""
@@ -143,6 +167,13 @@ def _environments(certificate: x509.Certificate) -> set[str]:
 
 def _open(data: bytes, password: str) -> tuple[_Key, list[x509.Certificate]]:
     """The key, and all certificates in the file. RC2 and 3DES are read where the machine's OpenSSL has them."""
+    key, held = _open_pem(data, password) if b"-----BEGIN " in data[:4096] else _open_p12(data, password)
+    if not isinstance(key, _Key):
+        raise ValueError(f"holds no private RSA or elliptic-curve key; {_EXPORT}")
+    return key, held
+
+
+def _open_p12(data: bytes, password: str) -> tuple[object, list[x509.Certificate]]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter(
@@ -153,19 +184,32 @@ def _open(data: bytes, password: str) -> tuple[_Key, list[x509.Certificate]]:
         raise ValueError(f"is locked with a cipher that is out of use; {_CONVERT}") from None
     except ValueError:
         raise ValueError(_unopened(data, password)) from None
-    if not isinstance(key, _Key):
-        raise ValueError(f"holds no private RSA or elliptic-curve key; {_EXPORT}")
     return key, [*([certificate] if certificate is not None else ()), *others]
 
 
 def _unopened(data: bytes, password: str) -> str:
-    if b"-----BEGIN " in data[:4096]:
-        return "is PEM, no PKCS#12; make one with `openssl pkcs12 -export -in push.pem -out push.p12`"
     wrong = "password is wrong" if password else "password is missing or wrong"
     sentence = f"cannot be opened: the {wrong}, or the file is no PKCS#12; {_EXPORT}"
     if _OLD_CIPHERS.search(data):
         sentence += f"; if the password is right, its old cipher (RC2 or 3DES) is refused here: {_CONVERT}"
     return sentence
+
+
+def _open_pem(data: bytes, password: str) -> tuple[object, list[x509.Certificate]]:
+    """``openssl pkcs12 -nodes`` writes such a file: the key's block, the certificates' blocks, remarks between them."""
+    block = _PRIVATE_KEY.search(data)
+    if block is None:
+        raise ValueError(f"is PEM without a private key; {_EXPORT}")
+    locked = b"ENCRYPTED" in block[0]
+    try:
+        key = serialization.load_pem_private_key(block[0], password.encode() if locked else None)
+        held = [x509.load_pem_x509_certificate(pem) for pem in _CERTIFICATE.findall(data)]
+    except TypeError:
+        raise ValueError(f"its key is locked: the password is missing; {_EXPORT}") from None
+    except (ValueError, UnsupportedAlgorithm):
+        why = "the password is wrong, or its key or certificate is damaged" if locked else "it is damaged"
+        raise ValueError(f"cannot be opened: {why}; {_EXPORT}") from None
+    return key, held
 
 
 def _of_key(key: _Key, held: Sequence[x509.Certificate]) -> list[x509.Certificate]:

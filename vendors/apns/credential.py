@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, ClassVar, Self
@@ -10,7 +11,9 @@ from typing import Any, ClassVar, Self
 from pydantic import Field, SecretBytes, SecretStr, ValidationInfo, field_validator, model_validator
 
 from pushgw.vendor.adapter import Credential
+from pushgw.vendor.checks import Finding, Level, Recognized, Summary, or_ok, same_text
 from vendors.apns.client_certificate import ClientCertificate
+from vendors.apns.console_file import KEY_FILE, recognized
 from vendors.apns.provider_token import ProviderToken, load_key
 from vendors.apns.push_type import COMPLICATION, VOIP, PushType
 
@@ -24,6 +27,7 @@ _NEEDS_CERTIFICATE = (
     "a provider key cannot send {}: it takes the certificate (p12_file) whose UID is the topic"
 )
 _NEEDS_KEY = "a certificate cannot send {}: Apple takes it with a provider key only (key_file)"
+_IDS = "key_id and team_id have Apple's shape; whether they are this key's is said by the online check"
 _TEN = re.compile(r"[A-Z0-9]{10}")
 _BUNDLE_ID = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 
@@ -45,9 +49,9 @@ class ApnsCredential(Credential):
     key_id: str = Field("", description="Key ID, 10 characters; it stands in the key file's name.")
     team_id: str = Field("", description="Team ID, 10 characters; see Membership in the portal.")
     key: SecretBytes | None = Field(None, description="The .p8 file.")
-    password: SecretStr = Field(SecretStr(""), description="Password of the .p12 file.")
+    password: SecretStr = Field(SecretStr(""), description="Password of the .p12 or .pem file.")
     p12: SecretBytes | None = Field(
-        None, description="The .p12 file: certificate and key of a push certificate."
+        None, description="The .p12 file, or a .pem: certificate and key of a push certificate."
     )
 
     @field_validator("key_id", "team_id", mode="before")
@@ -116,6 +120,71 @@ class ApnsCredential(Credential):
                 f"{' and '.join(missing)} must stand beside key_file; copy from the developer portal"
             )
         return self
+
+    def summary(self) -> Summary:
+        """Bundle id and environment; of a certificate its dates, subject and fingerprint, of a key its ids."""
+        certificate = self.certificate
+        return Summary(
+            app=self.bundle_id,
+            environment=self.environment,
+            expires_at=certificate.expires_at if certificate else None,
+            details=certificate.details
+            if certificate
+            else {"key_id": self.key_id, "team_id": self.team_id, "topic": self.bundle_id},
+        )
+
+    def checks(self, now: float, files: Mapping[str, str]) -> Sequence[Finding]:
+        """Whether the key's ids stand in each other's place; what the certificate is good for."""
+        certificate = self.certificate
+        if certificate is None:
+            doubts = [
+                *same_text({"key_id": self.key_id, "team_id": self.team_id}),
+                *self._other_key_id(files),
+            ]
+            return [Finding(Level.OK, "key", "a P-256 key", "key_file"), *or_ok(doubts, "ids", _IDS)]
+        return [
+            Finding(Level.OK, "certificate", f"it and the key belong together; it is for {self.bundle_id}"),
+            *self._small_key(certificate.key_bits),
+            *self._no_environment(certificate),
+        ]
+
+    def _other_key_id(self, files: Mapping[str, str]) -> Iterable[Finding]:
+        """Apple names the file after the key; a name that was changed says nothing."""
+        named = KEY_FILE.fullmatch(files.get("key_file", "").rpartition("/")[2])
+        if named is None or named[1] == self.key_id:
+            return
+        swapped = named[1] == self.team_id
+        mend = (
+            "key_id and team_id stand in each other's place" if swapped else f"correct key_id to {named[1]}"
+        )
+        yield Finding(
+            Level.ERROR if swapped else Level.WARNING,
+            "ids",
+            f"is {self.key_id}, but the key file is that of {named[1]}; {mend}",
+            "key_id",
+        )
+
+    def _small_key(self, bits: int) -> Iterable[Finding]:
+        if 256 < bits < 2048:  # between the two an RSA key that is too short
+            mend = "make a new request in Keychain Access"
+            yield Finding(Level.ERROR, "certificate", f"its RSA key has {bits} bits, 2048 are due; {mend}")
+
+    def _no_environment(self, certificate: ClientCertificate) -> Iterable[Finding]:
+        if named := certificate.environments:
+            yield Finding(Level.OK, "environment", f"the certificate is for {' and '.join(sorted(named))}")
+        else:
+            yield Finding(
+                Level.WARNING,
+                "environment",
+                "the certificate names none, so that a wrong one is seen by its devices' refusal only; "
+                "see in Apple's developer portal of which kind it is",
+                "environment",
+            )
+
+    @classmethod
+    def recognize(cls, name: str, content: bytes, password: str) -> Recognized | None:
+        """A provider key (.p8), or a push certificate with its key (.p12, .pem)."""
+        return recognized(name, content, password)
 
     @property
     def host(self) -> str:

@@ -55,7 +55,8 @@ class Fault(Exception):
 class ApnsEmulator(Emulator):
     """Accepts the keys and certificates of its accounts.
 
-    A token that begins with ``dead`` is unregistered, one that begins with ``bad0`` is a bad device token.
+    A token that begins with ``dead`` is unregistered, one that begins with ``bad0`` or is all zeros is a bad
+    device token.
     """
 
     vendor = "apns"
@@ -129,7 +130,7 @@ class ApnsEmulator(Emulator):
             raise Fault(code)
         if token.lower().startswith("dead"):
             raise Fault("Unregistered")
-        if token.lower().startswith("bad0"):
+        if token.lower().startswith("bad0") or not token.strip("0"):
             raise Fault("BadDeviceToken")
 
 

@@ -14,6 +14,7 @@ import msgspec
 from pushgw.vendor.adapter import Account, Adapter, Auth, AuthFailed
 from pushgw.vendor.answers import fits_a_header, json_object, retry_after, vendor_words
 from pushgw.vendor.http import Headers, Request, Response
+from pushgw.vendor.probe import Probe, harmless_push
 from pushgw.vendor.push import Action, Notification, Outcome, Push
 from vendors.fcm.credential import FcmCredential
 from vendors.fcm.payload import message_json
@@ -75,6 +76,17 @@ class FcmAdapter(Adapter):
             raise AuthFailed(_token_error(answer, response, now))
         seconds = float(lifetime) if type(lifetime) is int and lifetime > 0 else float(LIFETIME_S)
         return Auth(value=token, made_at=now, expires_at=now + max(seconds - REFRESH_EARLY_S, seconds / 2))
+
+    def probe(self, account: Account, now: float) -> Probe | None:
+        """A message that Google is told to validate only; its token is none, and that is what Google must complain of."""
+        push = harmless_push(account.business_id, now)
+        return Probe(push=push, what="a push with validate_only")
+
+    def render_probe(self, probe: Probe, account: Account, auth: Auth | None) -> Request:
+        """With ``validate_only``: checked, never delivered."""
+        request = self.render(probe.push, account, auth)
+        body = {**msgspec.json.decode(request.body), "validate_only": True}
+        return msgspec.structs.replace(request, body=msgspec.json.encode(body))
 
     def warnings(self, notification: Notification, account: Account) -> tuple[str, ...]:
         """What falls back to the app's own setting."""

@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from google.oauth2 import service_account
 from pyfcm import FCMNotification
 
+from pushgw.vendor.answers import json_object
+
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 AUDIENCE = "https://oauth2.googleapis.com/token"
 """What Google compares ``aud`` with: its own address, wherever the request really goes."""
@@ -78,6 +80,17 @@ class ServiceAccount:
         }
         signing_input = f"{_part(header)}.{_part(claims)}"
         return f"{signing_input}.{_base64url(signer.sign(signing_input.encode()))}"
+
+
+def is_service_account(content: bytes) -> bool:
+    """Whether the file says that it is one."""
+    return json_object(content).get("type") == "service_account"
+
+
+def is_app_file(content: bytes) -> bool:
+    """Whether it is google-services.json, or the property list that iPhones have in its place."""
+    file = json_object(content)
+    return ("project_info" in file and "client" in file) or b"<key>GOOGLE_APP_ID</key>" in content
 
 
 def _decoded(content: bytes) -> _KeyFile:

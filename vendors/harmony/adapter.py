@@ -13,6 +13,7 @@ import msgspec
 from pushgw.vendor.adapter import Account, Adapter, Auth, Credential, Refused
 from pushgw.vendor.answers import json_object, retry_after, vendor_words
 from pushgw.vendor.http import Headers, Request, Response
+from pushgw.vendor.probe import Probe, harmless_push
 from pushgw.vendor.push import Action, Notification, Outcome, Push
 from pushgw.vendor.service_account import LIFETIME_S, REFRESH_EARLY_S
 from pushgw.vendor.texts import HALF_CHARACTER, cut_bytes
@@ -81,6 +82,14 @@ class HarmonyAdapter(Adapter):
         if code in ABOUT_PARAMETERS and "category" in outcome.reason.lower():
             outcome = _category_refused(push.notification, account, outcome)
         return [outcome] * len(push.targets)
+
+    def probe(self, account: Account, now: float) -> Probe | None:
+        """A push to a token that Huawei never gave out, in a category that every app may use."""
+        info: dict[str, object] = {} if account.defaults.get("category") else {"Category": "MARKETING"}
+        return Probe(
+            push=harmless_push(account.business_id, now, harmony=info),
+            what="a push to a token that does not exist",
+        )
 
     def warnings(self, notification: Notification, account: Account) -> tuple[str, ...]:
         """Hints that were ignored, and what the operator left out of ``[defaults]``."""

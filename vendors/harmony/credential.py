@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from pydantic import Field, PrivateAttr, SecretBytes, field_validator, model_validator
 
 from pushgw.vendor.adapter import Credential
-from pushgw.vendor.service_account import ServiceAccount
+from pushgw.vendor.checks import Finding, Level, Recognized, Summary, or_ok, text_for_number
+from pushgw.vendor.service_account import ServiceAccount, recognized_service_account
 
 _NO_FILE = "service_account_file is missing: v3 takes nothing but a service account; make one in Huawei's API Console (Credentials)"
 
@@ -47,6 +49,32 @@ class HarmonyCredential(Credential):
                 f"{self._service.project_id}; use the key file of the same project"
             )
         return self
+
+    def summary(self) -> Summary:
+        """The project, and the service account's key."""
+        file = self.service.file
+        return Summary(
+            app=file.project_id,
+            details={
+                "project_id": file.project_id,
+                "key_id": file.key_id,
+                "sub_account": file.sub_account,
+            },
+        )
+
+    def checks(self, now: float, files: Mapping[str, str]) -> Sequence[Finding]:
+        """The service account's key and project."""
+        where = "the Project ID again from AppGallery Connect (Project settings)"
+        doubts = text_for_number("project_id", self.service.project_id, where)
+        return [
+            Finding(Level.OK, "key", self.service.said, "service_account_file"),
+            *or_ok(doubts, "ids", "project_id has Huawei's shape"),
+        ]
+
+    @classmethod
+    def recognize(cls, name: str, content: bytes, password: str) -> Recognized | None:
+        """The key file of a service account."""
+        return recognized_service_account(content)
 
     @property
     def service(self) -> ServiceAccount:

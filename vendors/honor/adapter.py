@@ -15,6 +15,7 @@ from pushgw.messages.model import AndroidInfo
 from pushgw.vendor.adapter import Account, Adapter, Auth, AuthFailed, Credential, Refused
 from pushgw.vendor.answers import fits_a_header, json_object, retry_after, vendor_words
 from pushgw.vendor.http import Headers, Request, Response
+from pushgw.vendor.probe import Probe, harmless_push
 from pushgw.vendor.push import Action, Notification, Outcome, Push
 from pushgw.vendor.texts import HALF_CHARACTER, cut_bytes, cut_utf16
 from vendors.honor.credential import HonorCredential
@@ -111,6 +112,12 @@ class HonorAdapter(Adapter):
             return _by_token(push, code, answer)
         outcome = _outcome(push, answer, code or f"HTTP {response.status}", response)
         return [outcome] * len(push.targets)
+
+    def probe(self, account: Account, now: float) -> Probe | None:
+        """A push to a token that Honor never gave out: the token server does not look at app_id, sending does."""
+        return Probe(
+            push=harmless_push(account.business_id, now), what="a push to a token that does not exist"
+        )
 
     def warnings(self, notification: Notification, account: Account) -> tuple[str, ...]:
         """What is left out, and what the operator left out of ``[defaults]``."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import Field, SecretStr, field_validator
 
 from pushgw.vendor.adapter import Credential
+from pushgw.vendor.checks import Finding, Summary, number_for_secret, or_ok, same_text, text_for_number
 
 _WHERE = "copy it again from Honor's developer console (Push service)"
 
@@ -38,6 +40,20 @@ class HonorCredential(Credential):
         if _is_untidy(secret.get_secret_value()):
             raise ValueError(f"is missing or holds a blank; {_WHERE}: Client Secret, not App Secret")
         return secret
+
+    def summary(self) -> Summary:
+        """The app and its client id."""
+        return Summary(app=self.app_id, details={"app_id": self.app_id, "client_id": self.client_id})
+
+    def checks(self, now: float, files: Mapping[str, str]) -> Sequence[Finding]:
+        """Whether the three stand in each other's place."""
+        secret = self.client_secret.get_secret_value()
+        doubts = [
+            *same_text({"app_id": self.app_id, "client_id": self.client_id, "client_secret": secret}),
+            *text_for_number("app_id", self.app_id, "the App ID, not the Client ID, from Honor's console"),
+            *number_for_secret("client_secret", secret, "the Client Secret, not an id, from Honor's console"),
+        ]
+        return or_ok(doubts, "ids", "app_id, client_id and client_secret have Honor's shape")
 
     @property
     def path(self) -> str:

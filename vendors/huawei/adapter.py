@@ -14,6 +14,7 @@ from pushgw.messages.model import AndroidInfo
 from pushgw.vendor.adapter import Account, Adapter, Auth, AuthFailed, Credential, Refused
 from pushgw.vendor.answers import fits_a_header, json_object, retry_after, vendor_words
 from pushgw.vendor.http import Headers, Request, Response
+from pushgw.vendor.probe import Probe, harmless_push
 from pushgw.vendor.push import Action, Notification, Outcome, Push
 from pushgw.vendor.service_account import LIFETIME_S, REFRESH_EARLY_S
 from pushgw.vendor.texts import HALF_CHARACTER, cut_bytes, cut_utf16
@@ -112,6 +113,19 @@ class HuaweiAdapter(Adapter):
             return [_not_believed(push, answer)] * len(push.targets)
         outcome = _outcome(push, answer, code or f"HTTP {response.status}", retry_after(response, push.now))
         return [outcome] * len(push.targets)
+
+    def probe(self, account: Account, now: float) -> Probe | None:
+        """A message that Huawei is told to validate only, to a token that it never gave out."""
+        return Probe(
+            push=harmless_push(account.business_id, now),
+            what="a push with validate_only to a token that does not exist",
+        )
+
+    def render_probe(self, probe: Probe, account: Account, auth: Auth | None) -> Request:
+        """With ``validate_only``: checked, never delivered."""
+        request = self.render(probe.push, account, auth)
+        body = {"validate_only": True, **msgspec.json.decode(request.body)}
+        return msgspec.structs.replace(request, body=_encode(body))
 
     def warnings(self, notification: Notification, account: Account) -> tuple[str, ...]:
         """What the operator left out of ``[defaults]`` and Huawei does without."""

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from pydantic import Field, PrivateAttr, SecretBytes, SecretStr, field_validator, model_validator
 
 from pushgw.vendor.adapter import Credential
-from pushgw.vendor.service_account import ServiceAccount
+from pushgw.vendor.checks import (
+    Finding,
+    Level,
+    Recognized,
+    Summary,
+    number_for_secret,
+    or_ok,
+    same_text,
+    text_for_number,
+)
+from pushgw.vendor.service_account import ServiceAccount, recognized_service_account
+from vendors.huawei.agconnect import recognized_agconnect
+
+_CONSOLE = "it again from AppGallery Connect (Project settings)"
 
 
 class HuaweiCredential(Credential):
@@ -68,6 +82,35 @@ class HuaweiCredential(Credential):
         if not self.project_id:
             given["package"] = self.package
         return [name for name, value in given.items() if not value]
+
+    def summary(self) -> Summary:
+        """The package or the app; the ids, and the service account's."""
+        details = {"app_id": self.app_id, "package": self.package, "project_id": self.project_id}
+        if self._service:
+            details |= {"project_id": self._service.project_id, "key_id": self._service.file.key_id}
+        return Summary(
+            app=self.package or self.app_id or details["project_id"],
+            details={name: value for name, value in details.items() if value},
+        )
+
+    def checks(self, now: float, files: Mapping[str, str]) -> Sequence[Finding]:
+        """Whether ids and secret stand in each other's place; the service account's key."""
+        secret = self.app_secret.get_secret_value()
+        ids = {"app_id": self.app_id, "project_id": self.project_id}
+        doubts = [
+            *same_text({**ids, "app_secret": secret}),
+            *number_for_secret("app_secret", secret, f"the OAuth 2.0 client secret, not an id: {_CONSOLE}"),
+            *(f for name, value in ids.items() for f in text_for_number(name, value, _CONSOLE)),
+        ]
+        found = or_ok(doubts, "ids", "ids and secret have Huawei's shape")
+        if self._service:
+            found.insert(0, Finding(Level.OK, "key", self._service.said, "service_account_file"))
+        return found
+
+    @classmethod
+    def recognize(cls, name: str, content: bytes, password: str) -> Recognized | None:
+        """agconnect-services.json, or the key file of a service account."""
+        return recognized_agconnect(content) or recognized_service_account(content)
 
     @property
     def service(self) -> ServiceAccount | None:

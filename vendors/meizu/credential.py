@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 
 from pydantic import Field, SecretStr, field_validator
 
 from pushgw.vendor.adapter import Credential
+from pushgw.vendor.checks import Finding, Summary, number_for_secret, or_ok, same_text
 
 _APP_ID = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 
@@ -38,3 +40,21 @@ class MeizuCredential(Credential):
                 "is empty or holds blanks; copy the AppSecret (AppKey is another one) from Meizu's push console"
             )
         return secret
+
+    def summary(self) -> Summary:
+        """The app."""
+        return Summary(app=self.app_id, details={"app_id": self.app_id})
+
+    def checks(self, now: float, files: Mapping[str, str]) -> Sequence[Finding]:
+        """Whether the id stands in the secret's place; AppKey and AppSecret look alike, so that only sending tells."""
+        secret = self.app_secret.get_secret_value()
+        doubts = [
+            *same_text({"app_id": self.app_id, "app_secret": secret}),
+            *number_for_secret(
+                "app_secret", secret, "the AppSecret, not the AppID, from Meizu's push console"
+            ),
+        ]
+        said = (
+            "app_id and app_secret have Meizu's shape; AppKey has the secret's, which the online check tells"
+        )
+        return or_ok(doubts, "ids", said)

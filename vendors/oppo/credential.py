@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from pydantic import Field, SecretStr, field_validator
 
 from pushgw.vendor.adapter import Credential
+from pushgw.vendor.checks import Finding, Summary, number_for_secret, or_ok, same_text
 
 
 class OppoCredential(Credential):
@@ -35,6 +38,20 @@ class OppoCredential(Credential):
                 "is missing or holds blanks; copy the MasterSecret (AppSecret is another one) from OPPO's push console"
             )
         return secret
+
+    def summary(self) -> Summary:
+        """The app, by its AppKey, which is no secret."""
+        return Summary(app=self.app_key, details={"app_key": self.app_key})
+
+    def checks(self, now: float, files: Mapping[str, str]) -> Sequence[Finding]:
+        """AppKey, AppSecret and MasterSecret look alike: of a mix-up only equal texts can be seen here."""
+        secret = self.master_secret.get_secret_value()
+        doubts = [
+            *same_text({"app_key": self.app_key, "master_secret": secret}),
+            *number_for_secret("master_secret", secret, "the MasterSecret from OPPO's push console"),
+        ]
+        said = "app_key and master_secret have OPPO's shape; so has AppSecret, which the online check tells"
+        return or_ok(doubts, "ids", said)
 
 
 def _is_untidy(value: str) -> bool:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 
 from pydantic import Field, SecretStr, field_validator
 
 from pushgw.vendor.adapter import Credential
+from pushgw.vendor.checks import Finding, Summary, number_for_secret, or_ok, same_text
 
 _APP_ID = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 
@@ -43,6 +45,22 @@ class VivoCredential(Credential):
         if _is_untidy(secret.get_secret_value()):
             raise ValueError("is empty or holds blanks; copy the AppSecret again from vivo's push console")
         return secret
+
+    def summary(self) -> Summary:
+        """The app."""
+        return Summary(app=self.app_id, details={"app_id": self.app_id, "app_key": self.app_key})
+
+    def checks(self, now: float, files: Mapping[str, str]) -> Sequence[Finding]:
+        """Whether an id stands in a secret's place; AppKey and AppSecret look alike, so that only vivo tells them apart."""
+        secret = self.app_secret.get_secret_value()
+        where = "it again from vivo's push console, not the AppID"
+        doubts = [
+            *same_text({"app_id": self.app_id, "app_key": self.app_key, "app_secret": secret}),
+            *number_for_secret("app_key", self.app_key, where),
+            *number_for_secret("app_secret", secret, where),
+        ]
+        said = "the three have vivo's shape; whether app_key and app_secret are swapped is said by the online check"
+        return or_ok(doubts, "ids", said)
 
 
 def _is_untidy(value: str) -> bool:

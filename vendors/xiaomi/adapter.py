@@ -15,6 +15,7 @@ from pushgw.messages.model import AndroidInfo
 from pushgw.vendor.adapter import Account, Adapter, Auth, Credential, Refused
 from pushgw.vendor.answers import json_object, retry_after, vendor_words
 from pushgw.vendor.http import Headers, Request, Response
+from pushgw.vendor.probe import Probe, harmless_push
 from pushgw.vendor.push import Action, Notification, Outcome, Push
 from pushgw.vendor.texts import HALF_CHARACTER, cut_bytes, cut_utf16
 from vendors.xiaomi.credential import XiaomiCredential
@@ -92,6 +93,12 @@ class XiaomiAdapter(Adapter):
         wait = retry_after(response, push.now)
         outcome = Outcome(action=action, code=code, reason=said or words, hint=words, retry_after=wait)
         return [outcome] * len(push.targets)
+
+    def probe(self, account: Account, now: float) -> Probe | None:
+        """A push to a regId that Xiaomi never gave out: there is no token server to ask."""
+        return Probe(
+            push=harmless_push(account.business_id, now), what="a push to a regId that does not exist"
+        )
 
     def warnings(self, notification: Notification, account: Account) -> tuple[str, ...]:
         """Without a channel Xiaomi shows little of what it accepts."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 
 from pushgw.vendor.adapter import Credential
+from pushgw.vendor.checks import Finding, Summary, number_for_secret, or_ok
 
 HOSTS = {
     "cn": "https://api.xmpush.xiaomi.com",
@@ -49,6 +51,16 @@ class XiaomiCredential(Credential):
         if not value or not value.isascii() or any(c <= " " for c in value):
             raise ValueError("is empty or holds blanks; copy the AppSecret again from Xiaomi's console")
         return secret
+
+    def summary(self) -> Summary:
+        """The package; the region as the environment."""
+        return Summary(app=self.package, environment=self.region, details={"package": self.package})
+
+    def checks(self, now: float, files: Mapping[str, str]) -> Sequence[Finding]:
+        """Whether AppID or AppKey, which are numbers, stand in the secret's place."""
+        where = "the AppSecret, not AppID or AppKey, from Xiaomi's console"
+        doubts = number_for_secret("app_secret", self.app_secret.get_secret_value(), where)
+        return or_ok(doubts, "ids", "package and app_secret have Xiaomi's shape")
 
     @property
     def host(self) -> str:

@@ -154,7 +154,7 @@ FAULTS: list[tuple[Any, dict[str, Any], str, str]] = [
         by_certificate,
         {"p12": pem(RSA_KEY)},
         "p12",
-        "is PEM, no PKCS#12; make one with `openssl pkcs12 -export",
+        "holds no certificate for its key; export certificate and key together",
     ),
     (
         by_certificate,
