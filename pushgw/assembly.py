@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 
 from pushgw.credentials import CredentialDirectory, load_directory
+from pushgw.credentials.directory_store import DirectoryStore
+from pushgw.credentials.material import CredentialStore
 from pushgw.delivery.decide import Decider
 from pushgw.delivery.dispatcher import Dispatcher
 from pushgw.delivery.lane import OnEndings
@@ -24,6 +26,11 @@ from pushgw.vendor.plugin import installed_vendors
 def credentials_of(settings: Settings) -> CredentialDirectory:
     """The credential directory. Raises NotADirectoryError when it is missing."""
     return load_directory(settings.credentials.directory, installed_vendors())
+
+
+def credential_store_of(settings: Settings) -> CredentialStore:
+    """Where credentials are kept, to be changed."""
+    return DirectoryStore(settings.credentials.directory, installed_vendors())
 
 
 def assemble(

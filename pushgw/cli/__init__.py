@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from pushgw import __version__
+from pushgw.cli.certs import app as certs
 from pushgw.cli.demo import demo
 from pushgw.cli.devices import app as devices
 from pushgw.cli.explain import explain
@@ -49,6 +50,7 @@ app.command()(run)
 app.command()(send)
 app.command()(explain)
 app.command()(publish)
+app.add_typer(certs, name="certs")
 app.add_typer(devices, name="devices")
 app.command()(sandbox)
 app.add_typer(schema, name="schema")

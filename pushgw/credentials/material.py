@@ -38,7 +38,7 @@ class Material(msgspec.Struct, frozen=True, kw_only=True):
 class CredentialStore(Protocol):
     """Where credentials are kept. Calls block; an event loop makes them in a thread. Each may raise StoreError."""
 
-    def list(self) -> list[int]:
+    def ids(self) -> list[int]:
         """The ids that it holds, in order, usable or not."""
 
     def read(self, business_id: int) -> Material:

@@ -126,6 +126,9 @@ class StateStore(Protocol):
     async def options(self, app: int, user: str) -> dict[str, int]:
         """Stored receive options of one user, key ``c2c:<peer>`` or ``group:<id>[:<topic>]`` (CLI)."""
 
+    async def devices_of(self, business_id: int) -> int:
+        """How many devices have this certificate id, under any SdkAppId, whatever their state (CLI)."""
+
     async def expire(self, now: float) -> int:
         """Delete what has expired; how many rows went."""
 

@@ -32,6 +32,7 @@ EXPIRE_CHUNK = 5_000
 _SHOW = "INSERT OR REPLACE INTO shown (key, user, device, expires)"
 _SHOWN = "SELECT user, device FROM shown WHERE key = ? AND expires > ?"
 _TOMBSTONE = "INSERT OR REPLACE INTO tombstones (key, expires)"
+_DEVICES_OF = "SELECT count(*) FROM tokens WHERE expires IS NULL AND substr(key, instr(key, ' ') + 1) GLOB ?"
 _EXPIRE = "DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE expires <= ? LIMIT ?)"
 
 T = TypeVar("T")
@@ -55,7 +56,7 @@ class SqliteStore:
         """Open ``sqlite:///PATH``, creating what is missing; TTLs in s.
 
         Takes the database's lock, unless ``read_only``: then a gateway may go on writing meanwhile, and only `peek`,
-        `user` and `options` work. Raises StateUnavailable: in use, unwritable, damaged, no database of ours.
+        `user`, `options` and `devices_of` work. Raises StateUnavailable: in use, unwritable, damaged, no database of ours.
         """
         store = cls(path_of(url), claim_ttl=claim_ttl, done_ttl=done_ttl)
         try:
@@ -124,6 +125,10 @@ class SqliteStore:
         """Stored receive options of one user: ``c2c:<peer>`` or ``group:<id>[:<topic>]`` -> option."""
         prefix = stored(option_prefix(app, user))
         return await self._read(lambda db: _options(db, prefix))
+
+    async def devices_of(self, business_id: int) -> int:
+        """How many devices have this certificate id. Looks at every token: for a command, not for a gateway."""
+        return await self._read(lambda db: _count_devices(db, business_id))
 
     async def expire(self, now: float) -> int:
         """Delete what has expired, in short transactions between which others get their turn; how many rows went."""
@@ -217,6 +222,11 @@ def _options(database: sqlite3.Connection, prefix: str) -> dict[str, int]:
     beyond = prefix[:-1] + chr(ord(prefix[-1]) + 1)
     rows = database.execute("SELECT key, option FROM options WHERE key >= ? AND key < ?", (prefix, beyond))
     return {option_name(key, prefix): option for key, option in rows}
+
+
+def _count_devices(database: sqlite3.Connection, business_id: int) -> int:
+    """By the index of tokens, whose keys begin with SdkAppId and certificate id; released ones have an end."""
+    return int(database.execute(_DEVICES_OF, (f"{business_id} *",)).fetchone()[0])
 
 
 def _shown(database: sqlite3.Connection, tombstones: Sequence[str], now: int) -> list[Shown]:

@@ -50,7 +50,10 @@ class Recognized(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     """What it is, in words: ``a provider key of Apple's``."""
     fields: Mapping[str, str] = {}
-    """Fields of ``[credential]`` that it knows."""
+    """Fields of ``[credential]`` that it knows of the app. On a rotation those that are configured stand, so that another
+    app's file is noticed."""
+    own: Mapping[str, str] = {}
+    """Fields that change with the file, such as the id of a key."""
     file_field: str = ""
     """The field that takes the file itself; empty where it is only read."""
 

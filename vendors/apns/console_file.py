@@ -22,7 +22,7 @@ def recognized(name: str, content: bytes, password: str) -> Recognized | None:
         named = KEY_FILE.fullmatch(name)
         return Recognized(
             kind="a provider key of Apple's",
-            fields={"key_id": named[1]} if named else {},
+            own={"key_id": named[1]} if named else {},
             file_field="key_file",
         )
     if _PKCS12.match(content) or b"-----BEGIN CERTIFICATE-----" in content:
