@@ -43,7 +43,11 @@ class KafkaSettings(_Section):
 
     bootstrap_servers: str = Field("127.0.0.1:9092", description="host:port, comma-separated.")
     group_id: str = "pushgw"
-    client_id: str = "pushgw"
+    client_id: str = Field("pushgw", description="Our name in the broker's log; workers add `-N`.")
+    group_instance_id: str | None = Field(
+        None,
+        description="Static membership: a name of its own for each gateway, the same at each start (such as the host's); workers add `-N`.",
+    )
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
     sasl_username: str | None = None
@@ -55,7 +59,11 @@ class KafkaSettings(_Section):
     create_topics: bool = Field(True, description="Create missing topics at the start.")
     partitions: int = Field(6, ge=1, description="Partitions of a topic that we create.")
     max_poll_records: int = Field(500, ge=1, description="Records in one batch.")
-    session_timeout: float = Field(10.0, gt=0, description="s")
+    session_timeout: float = Field(
+        10.0,
+        gt=0,
+        description="The group waits so long for a silent member, s; with `group_instance_id`: longer than a restart takes.",
+    )
 
 
 class StateSettings(_Section):

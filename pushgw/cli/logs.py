@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from types import TracebackType
 from typing import TextIO, cast
 
 import structlog
@@ -26,14 +27,20 @@ class _Stderr:
 _STDERR = cast("TextIO", _Stderr())
 
 
-def set_up_logs(settings: LogSettings, *, for_good: bool = False) -> None:
-    """At the start of a command. Whatever ``sys.stderr`` is when a line is written, that is where it goes."""
+def set_up_logs(settings: LogSettings, *, for_good: bool = False, worker: int | None = None) -> None:
+    """At the start of a command. Whatever ``sys.stderr`` is when a line is written, that is where it goes.
+
+    ``worker``: its number, in every line that this process writes, also of a crash.
+    """
     console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    if worker is not None:
+        shared.append(_named(worker))
+        sys.excepthook = _crashed
     last: list[structlog.typing.Processor] = (
         [
             structlog.dev.ConsoleRenderer(
@@ -50,4 +57,22 @@ def set_up_logs(settings: LogSettings, *, for_good: bool = False) -> None:
         cache_logger_on_first_use=for_good,
     )
     # Libraries log through the standard library; only their warnings matter to an operator.
-    logging.basicConfig(stream=_STDERR, level=logging.WARNING, format="%(name)s: %(message)s", force=True)
+    prefix = "" if worker is None else f"worker={worker} "
+    logging.basicConfig(
+        stream=_STDERR, level=logging.WARNING, format=f"{prefix}%(name)s: %(message)s", force=True
+    )
+
+
+def _named(worker: int) -> structlog.typing.Processor:
+    def add_worker(
+        _logger: object, _method: str, event: structlog.typing.EventDict
+    ) -> structlog.typing.EventDict:
+        event["worker"] = worker
+        return event
+
+    return add_worker
+
+
+def _crashed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What the interpreter would print as a bare traceback, as a line of the common log."""
+    structlog.get_logger().critical("crashed", exc_info=(kind, error, trace))

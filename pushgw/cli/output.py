@@ -51,10 +51,15 @@ def fail(code: Exit, *sentences: str) -> typer.Exit:
     return typer.Exit(int(code))
 
 
+def config_path(config: Path | None) -> Path | None:
+    """The settings file that the command line names, before or after the command."""
+    return config or _global_config
+
+
 def settings_or_exit(config: Path | None, **overrides: Any) -> Settings:
     """The settings, or exit 3 with every fault."""
     try:
-        return load_settings(config or _global_config, **overrides)
+        return load_settings(config_path(config), **overrides)
     except SettingsError as error:
         raise fail(Exit.CONFIG, *error.faults) from None
 

@@ -1,18 +1,23 @@
-"""``pushgw run``: the gateway."""
+"""``pushgw run``: the gateway, in this process or in several workers."""
 
 from __future__ import annotations
 
 import asyncio
-import signal
+from pathlib import Path
+from typing import Annotated, Any
 
 import structlog
+import typer
 
 from pushgw.assembly import assemble, credentials_of
 from pushgw.cli.health import Health
 from pushgw.cli.logs import set_up_logs
 from pushgw.cli.loop import run_async, tune_collector
-from pushgw.cli.output import Config, Exit, Json, fail, print_json, settings_or_exit
+from pushgw.cli.output import Config, Exit, Json, config_path, fail, print_json, settings_or_exit
+from pushgw.cli.stops import Stops, stops_of
+from pushgw.cli.supervise import WorkersRefusedError, check_workers, commands, settings_of_worker, supervise
 from pushgw.credentials import CredentialDirectory
+from pushgw.gateway import Gateway
 from pushgw.kafka.client import ClientOptionsError, kafka_client_options
 from pushgw.kafka.intake import IntakeError
 from pushgw.kafka.outlet import OutletError
@@ -24,29 +29,47 @@ from pushgw.state.protocol import StateUnavailable
 log = structlog.get_logger()
 
 
-def run(config: Config = None, json: Json = False) -> None:
-    """Run the gateway until SIGTERM or Ctrl-C.
+def run(
+    config: Config = None,
+    json: Json = False,
+    workers: Annotated[
+        int,
+        typer.Option("--workers", min=1, help="Processes of one consumer group; above 1, state in Redis."),
+    ] = 1,
+    worker: Annotated[int | None, typer.Option("--worker", hidden=True)] = None,
+    socket: Annotated[Path | None, typer.Option("--socket", hidden=True)] = None,
+) -> None:
+    """Run the gateway until SIGTERM or Ctrl-C: what is in flight is finished within shutdown.grace. A second signal ends
+    it at once (exit code 1); what was in flight is then delivered again, with the same vendor-side ids.
 
-    Example: PUSHGW_KAFKA__BOOTSTRAP_SERVERS=kafka:9092 pushgw run
+    Examples: PUSHGW_KAFKA__BOOTSTRAP_SERVERS=kafka:9092 pushgw run
+
+    PUSHGW_STATE__URL=redis://redis:6379 pushgw run --workers 4
+
+    PUSHGW_KAFKA__GROUP_INSTANCE_ID=$HOSTNAME PUSHGW_KAFKA__SESSION_TIMEOUT=45 pushgw run
     """
     settings = settings_or_exit(config)
-    set_up_logs(settings.log, for_good=True)
+    set_up_logs(settings.log, for_good=True, worker=worker)
+    if worker is not None:
+        settings = settings_of_worker(settings, worker, socket)
     try:
         book = credentials_of(settings)
-    except NotADirectoryError as error:
-        raise fail(Exit.CONFIG, str(error)) from None
-    report_credentials(book)
-    try:
         kafka_client_options(settings.kafka)
-        summary = run_async(_serve(settings, book))
-    except ClientOptionsError as error:
-        raise fail(Exit.CONFIG, str(error)) from None
+        if worker is None:
+            report_credentials(book)
+        if workers > 1:
+            check_workers(settings)
+            code, summary = run_async(supervise(settings, commands(workers, config_path(config))))
+        else:
+            code, summary = run_async(_serve(settings, book, worker))
+    except (NotADirectoryError, ClientOptionsError, StateUnavailable, WorkersRefusedError) as error:
+        raise _end(Exit.CONFIG, error, worker) from None
     except (IntakeError, OutletError, TopicsError) as error:
-        raise fail(Exit.UNREACHABLE, str(error)) from None
-    except StateUnavailable as error:
-        raise fail(Exit.CONFIG, str(error)) from None
+        raise _end(Exit.UNREACHABLE, error, worker) from None
     if json:
         print_json(summary)
+    if code:
+        raise typer.Exit(code)
 
 
 def report_credentials(book: CredentialDirectory) -> None:
@@ -64,25 +87,34 @@ def report_credentials(book: CredentialDirectory) -> None:
     log.info("credentials", usable=usable, unusable=sorted(set(book.entries) - set(usable)))
 
 
-async def _serve(settings: Settings, book: CredentialDirectory) -> dict[str, object]:
+def _end(code: Exit, error: Exception, worker: int | None) -> typer.Exit:
+    """Say why; a worker says it in the one log of all."""
+    if worker is None:
+        return fail(code, str(error))
+    log.error("cannot_run", why=str(error), exit_code=int(code))
+    return typer.Exit(int(code))
+
+
+async def _serve(
+    settings: Settings, book: CredentialDirectory, worker: int | None
+) -> tuple[int, dict[str, Any]]:
+    """The gateway in this process; exit code and summary."""
+    async with stops_of(settings.shutdown.grace, worker) as stops:
+        try:
+            summary = await _work(settings, book, stops)
+        except asyncio.CancelledError:
+            if stops.gateway is None or not stops.hurried:
+                raise
+            summary = _summary(stops.gateway)
+    log.info("gateway_stopped", **summary)
+    return (1 if stops.hurried else 0), summary
+
+
+async def _work(settings: Settings, book: CredentialDirectory, stops: Stops) -> dict[str, Any]:
     state = await open_store(settings.state)
     try:
         await ensure_topics(settings.kafka, settings.dispatch.retry_tiers)
-        gateway = assemble(settings, book, state)
-        loop = asyncio.get_running_loop()
-        stops = 0
-
-        def on_signal() -> None:
-            nonlocal stops
-            stops += 1
-            if stops > 1:
-                log.warning("stopped_at_once", why="second signal")
-                raise SystemExit(1)
-            log.info("stopping", grace_s=settings.shutdown.grace)
-            gateway.stop()
-
-        for name in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(name, on_signal)
+        gateway = stops.gateway = assemble(settings, book, state)
         log.info(
             "gateway_started",
             kafka=settings.kafka.bootstrap_servers,
@@ -93,16 +125,18 @@ async def _serve(settings: Settings, book: CredentialDirectory) -> dict[str, obj
         tune_collector()
         async with Health(settings.http, gateway, book):
             await gateway.run()
-        tally = gateway.tally
-        summary: dict[str, object] = {
-            "received": tally.received,
-            "pushed": dict(tally.pushed),
-            "suppressed": dict(tally.suppressed),
-            "failed": {f"{vendor}:{how}": n for (vendor, how), n in tally.failed.items()},
-            "dead_letters": tally.dead_letters,
-            "receipts": tally.receipts,
-        }
-        log.info("gateway_stopped", **summary)
-        return summary
+        return _summary(gateway)
     finally:
         await state.close()
+
+
+def _summary(gateway: Gateway) -> dict[str, Any]:
+    tally = gateway.tally
+    return {
+        "received": tally.received,
+        "pushed": dict(tally.pushed),
+        "suppressed": dict(tally.suppressed),
+        "failed": {f"{vendor}:{how}": n for (vendor, how), n in tally.failed.items()},
+        "dead_letters": tally.dead_letters,
+        "receipts": tally.receipts,
+    }

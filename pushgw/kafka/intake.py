@@ -118,7 +118,7 @@ class Intake:
         self._heard()
 
     async def close(self) -> None:
-        """Commit what is settled and leave the group."""
+        """Commit what is settled and leave the group; a static member (`kafka.group_instance_id`) stays in it."""
         consumer, self._consumer = self._consumer, None
         if consumer is None:
             return
@@ -256,6 +256,7 @@ class Intake:
         consumer = AIOKafkaConsumer(
             **kafka_client_options(settings),
             group_id=self._group_id,
+            group_instance_id=settings.group_instance_id,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             session_timeout_ms=session_ms,

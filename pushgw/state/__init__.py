@@ -6,7 +6,12 @@ from pushgw.settings import StateSettings
 from pushgw.state.protocol import StateStore
 from pushgw.state.sqlite import SqliteStore
 
-__all__ = ["open_store"]
+__all__ = ["is_single_writer", "open_store"]
+
+
+def is_single_writer(settings: StateSettings) -> bool:
+    """Whether only one process at a time may write to the store that ``state.url`` names."""
+    return settings.url.startswith("sqlite:")
 
 
 async def open_store(settings: StateSettings, *, read_only: bool = False) -> StateStore:
