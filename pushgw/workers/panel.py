@@ -79,7 +79,7 @@ class Panel:
     def _process(self, worker: Worker, said: Said) -> str:
         if worker.stage is not Stage.RUNNING or said.status:
             return worker.state
-        return f"no answer within {self._timeout:.0f} s" if said.silent else "starting"
+        return f"no answer within {self._timeout:g} s" if said.silent else "starting"
 
     async def _ask(self, path: str) -> dict[Worker, Said]:
         answers = await asyncio.gather(*[self._ask_one(worker, path) for worker in self._workers])

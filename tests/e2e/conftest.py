@@ -97,8 +97,14 @@ class Rig:
         await self.producer.stop()
         await self.sandbox.close()
 
-    def gateway(self, **environ: str) -> subprocess.Popen[bytes]:
-        """Start `pushgw run`; extra settings as environment variables."""
+    async def sandbox_again(self, *faults: str) -> None:
+        """Another sandbox at the same address, with these faults and a new journal."""
+        port = self.sandbox.port
+        await self.sandbox.close()
+        self.sandbox = await Sandbox.start(self._example_accounts(), faults=faults, port=port)
+
+    def gateway(self, *arguments: str, **environ: str) -> subprocess.Popen[bytes]:
+        """Start `pushgw run` with these arguments; extra settings as environment variables."""
         t = self.topics
         variables = {
             "PUSHGW_KAFKA__BOOTSTRAP_SERVERS": self.servers,
@@ -119,7 +125,10 @@ class Rig:
         clean = {k: v for k, v in os.environ.items() if not k.startswith("PUSHGW_")}
         with (self.home / f"gateway-{len(self.gateways)}.log").open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "pushgw", "run"], env={**clean, **variables}, stdout=log, stderr=log
+                [sys.executable, "-m", "pushgw", "run", *arguments],
+                env={**clean, **variables},
+                stdout=log,
+                stderr=log,
             )
         self.gateways.append(process)
         return process
