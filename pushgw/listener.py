@@ -14,36 +14,53 @@ import structlog
 log = structlog.get_logger()
 
 READ_TIMEOUT_S = 5.0
+_TEXT, _JSON = "text/plain; charset=utf-8", "application/json"
 UNIX = "unix:"
 """What the address of a socket file starts with."""
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """What goes back."""
+class Page(msgspec.Struct, frozen=True):
+    """One answer."""
 
     status: int
+    kind: str
+    """Its content type."""
     body: bytes
-    content_type: str = "application/json"
 
 
-Route = Callable[[str], Awaitable[Answer]]
-"""The answer to a path."""
+Pages = Callable[[str, bool], Awaitable[Page]]
+"""What is answered under a path (without its query), as JSON or for people."""
 
 
-def json_answer(status: int, body: dict[str, Any]) -> Answer:
-    """One JSON object."""
-    return Answer(status, msgspec.json.encode(body))
+def page_of(status: int, known: dict[str, Any], as_json: bool) -> Page:
+    """Facts by name: one JSON object, or a line for each fact."""
+    if as_json:
+        return Page(status, _JSON, msgspec.json.encode(known))
+    return Page(status, _TEXT, "".join(_lines(known)).encode())
+
+
+def _lines(known: dict[str, Any], of: str = "") -> list[str]:
+    """A line for each part: its name, a colon, what is to be said."""
+    lines: list[str] = []
+    for name, said in known.items():
+        if isinstance(said, dict):
+            for key, value in said.items():
+                one = f"{of}{name.removesuffix('s')} {key}"
+                lines += _lines(value, f"{one} ") if isinstance(value, dict) else [f"{one}: {value}\n"]
+        else:
+            lines.append(f"{of}{name}: {('yes' if said else 'no') if isinstance(said, bool) else said}\n")
+    return lines
 
 
 class Listener:
-    """Serves ``route`` at ``host:port`` or ``unix:PATH`` while it is entered; at nothing when ``listen`` is empty.
+    """Serves ``pages`` at ``host:port`` or ``unix:PATH`` while it is entered; at nothing when ``listen`` is empty.
 
     A port that is taken is said and stops nothing.
     """
 
-    def __init__(self, listen: str | None, route: Route) -> None:
+    def __init__(self, listen: str | None, pages: Pages) -> None:
         self._listen = listen
-        self._route = route
+        self._pages = pages
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Listener:
@@ -74,19 +91,22 @@ class Listener:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), READ_TIMEOUT_S)
-            answer = await self._route(head.split(b" ", 2)[1].decode("latin-1"))
+            path = head.split(b" ", 2)[1].partition(b"?")[0].decode("latin-1")
+            page = await self._pages(path, _wants_json(head))
+            phrase = HTTPStatus(page.status).phrase
             writer.write(
-                b"HTTP/1.1 %d %s\r\ncontent-type: %s\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%s"
-                % (
-                    answer.status,
-                    HTTPStatus(answer.status).phrase.encode(),
-                    answer.content_type.encode(),
-                    len(answer.body),
-                    answer.body,
-                )
+                f"HTTP/1.1 {page.status} {phrase}\r\ncontent-type: {page.kind}\r\n"
+                f"content-length: {len(page.body)}\r\nconnection: close\r\n\r\n".encode()
+                + page.body
             )
             await asyncio.wait_for(writer.drain(), READ_TIMEOUT_S)
         except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError, IndexError):
             log.debug("health_request_broken")
         finally:
             writer.close()
+
+
+def _wants_json(head: bytes) -> bool:
+    return any(
+        b"application/json" in line for line in head.lower().split(b"\r\n") if line.startswith(b"accept:")
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pushgw.credentials import CredentialDirectory
 from pushgw.gateway import Gateway
-from pushgw.listener import Answer, Listener, json_answer
+from pushgw.listener import Listener, Page, page_of
 from pushgw.settings import HttpSettings
 
 
@@ -12,18 +12,19 @@ class Health(Listener):
     """What one gateway says about itself at ``http.listen``."""
 
     def __init__(self, settings: HttpSettings, gateway: Gateway, book: CredentialDirectory) -> None:
-        super().__init__(settings.listen, self._answer)
+        super().__init__(settings.listen, self.page)
         self._gateway = gateway
         self._book = book
 
-    async def _answer(self, path: str) -> Answer:
-        if path.startswith("/livez"):
-            return json_answer(200, {"live": True})
-        if path.startswith("/readyz"):
-            return self._ready()
-        return json_answer(404, {"error": "there are /livez and /readyz"})
+    async def page(self, path: str, as_json: bool = False) -> Page:
+        """What is answered under ``path``."""
+        if path == "/livez":
+            return page_of(200, {"live": True}, as_json)
+        if path == "/readyz":
+            return self._ready(as_json)
+        return page_of(404, {"error": "there are /livez and /readyz"}, as_json)
 
-    def _ready(self) -> Answer:
+    def _ready(self, as_json: bool) -> Page:
         parts: dict[str, object] = {
             "kafka": self._gateway.kafka_health,
             "receipts": self._gateway.outlet_health,
@@ -33,4 +34,4 @@ class Health(Listener):
         parts["credentials"] = {
             str(e.business_id): e.problem or "ok" for _, e in sorted(self._book.entries.items())
         }
-        return json_answer(200 if ready else 503, {"ready": ready, **parts})
+        return page_of(200 if ready else 503, {"ready": ready, **parts}, as_json)

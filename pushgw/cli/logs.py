@@ -57,10 +57,14 @@ def set_up_logs(settings: LogSettings, *, for_good: bool = False, worker: int | 
         cache_logger_on_first_use=for_good,
     )
     # Libraries log through the standard library; only their warnings matter to an operator.
-    prefix = "" if worker is None else f"worker={worker} "
-    logging.basicConfig(
-        stream=_STDERR, level=logging.WARNING, format=f"{prefix}%(name)s: %(message)s", force=True
+    handler = logging.StreamHandler(_STDERR)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
     )
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 
 
 def _named(worker: int) -> structlog.typing.Processor:

@@ -82,7 +82,7 @@ async def supervise(settings: Settings, commands: list[list[str]]) -> tuple[int,
 
         on_signals(on_signal)
         log.info("supervisor_started", workers=len(workers), group=settings.kafka.group_id)
-        async with Listener(settings.http.listen, Panel(supervisor.workers, add_up).route):
+        async with Listener(settings.http.listen, Panel(supervisor.workers, add_up).page):
             code = await supervisor.run()
     summary = _sum_of([death.stdout for death in supervisor.deaths.values()])
     summary["restarts"] = sum(worker.restarts.total for worker in workers)

@@ -7,7 +7,7 @@ import asyncio
 import httpx
 import msgspec
 
-from pushgw.listener import Answer, json_answer
+from pushgw.listener import Page, page_of
 from pushgw.workers.expositions import Add, Running
 from pushgw.workers.worker import Stage, Worker
 
@@ -20,32 +20,33 @@ class Said(msgspec.Struct, frozen=True):
 
     life: int
     status: int = 0
+    kind: str = ""
     body: bytes = b""
     silent: bool = False
     """It took the question and did not answer in time."""
 
 
 class Panel:
-    """Asks every worker at once; the `route` of a Listener."""
+    """Asks every worker at once; its `page` is what a Listener serves."""
 
     def __init__(self, workers: tuple[Worker, ...], add: Add, *, timeout: float = ASK_TIMEOUT_S) -> None:
         """``add``: how expositions become one. ``timeout``: for a worker's answer, s."""
         self._workers = workers
         self._running = Running(add)
         self._timeout = timeout
+        self._kind = "text/plain; version=0.0.4; charset=utf-8"
 
-    async def route(self, path: str) -> Answer:
-        """The answer to a path."""
-        path = path.partition("?")[0]
+    async def page(self, path: str, as_json: bool = False) -> Page:
+        """What is answered under ``path``."""
         if path == "/livez":
-            return await self._livez()
+            return await self._livez(as_json)
         if path == "/readyz":
-            return await self._readyz()
+            return await self._readyz(as_json)
         if path == "/metrics":
             return await self._metrics()
-        return json_answer(404, {"error": "there are /livez, /readyz and /metrics"})
+        return page_of(404, {"error": "there are /livez, /readyz and /metrics"}, as_json)
 
-    async def _livez(self) -> Answer:
+    async def _livez(self, as_json: bool) -> Page:
         """A worker that hangs is not live. One that is dead is: the supervisor is about to start it again."""
         said = await self._ask("/livez")
         workers = {
@@ -53,21 +54,22 @@ class Panel:
             for w, one in said.items()
         }
         live = not any(one.silent for one in said.values())
-        return json_answer(200 if live else 503, {"live": live, "workers": workers})
+        return page_of(200 if live else 503, {"live": live, "workers": workers}, as_json)
 
-    async def _readyz(self) -> Answer:
+    async def _readyz(self, as_json: bool) -> Page:
         said = await self._ask("/readyz")
         workers = {str(w.number): self._readiness(w, one) for w, one in said.items()}
         ready = all(one.status == 200 for one in said.values())
-        return json_answer(200 if ready else 503, {"ready": ready, "workers": workers})
+        return page_of(200 if ready else 503, {"ready": ready, "workers": workers}, as_json)
 
-    async def _metrics(self) -> Answer:
+    async def _metrics(self) -> Page:
         said = await self._ask("/metrics")
         answering = {w: one for w, one in said.items() if one.status == 200}
         for worker, one in answering.items():
+            self._kind = one.kind
             self._running.heard(worker.number, one.life, one.body.decode())
         text = self._running.total({worker.number for worker in answering})
-        return Answer(200, text.encode(), "text/plain; version=0.0.4; charset=utf-8")
+        return Page(200, self._kind, text.encode())
 
     def _readiness(self, worker: Worker, said: Said) -> dict[str, object]:
         try:
@@ -92,9 +94,10 @@ class Panel:
         transport = httpx.AsyncHTTPTransport(uds=str(worker.socket))
         try:
             async with httpx.AsyncClient(transport=transport, timeout=self._timeout) as client:
-                response = await client.get(f"http://worker{path}")
+                response = await client.get(f"http://worker{path}", headers={"accept": "application/json"})
         except httpx.TimeoutException:
             return Said(life, silent=True)
         except httpx.TransportError:  # it does not listen yet, or has just died
             return Said(life)
-        return Said(life, response.status_code, response.content)
+        kind = response.headers.get("content-type", "")
+        return Said(life, response.status_code, kind, response.content)

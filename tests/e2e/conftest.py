@@ -93,6 +93,8 @@ class Rig:
             if gateway.poll() is None:
                 gateway.kill()
                 gateway.wait()
+            if gateway.stdin is not None:
+                gateway.stdin.close()
         await self.consumer.stop()
         await self.producer.stop()
         await self.sandbox.close()
@@ -103,8 +105,10 @@ class Rig:
         await self.sandbox.close()
         self.sandbox = await Sandbox.start(self._example_accounts(), faults=faults, port=port)
 
-    def gateway(self, *arguments: str, **environ: str) -> subprocess.Popen[bytes]:
-        """Start `pushgw run` with these arguments; extra settings as environment variables."""
+    def gateway(
+        self, *arguments: str, command: tuple[str, ...] = ("-m", "pushgw", "run"), **environ: str
+    ) -> subprocess.Popen[bytes]:
+        """Start `pushgw run` with these arguments; extra settings as environment variables. Its stdin is a pipe."""
         t = self.topics
         variables = {
             "PUSHGW_KAFKA__BOOTSTRAP_SERVERS": self.servers,
@@ -125,8 +129,9 @@ class Rig:
         clean = {k: v for k, v in os.environ.items() if not k.startswith("PUSHGW_")}
         with (self.home / f"gateway-{len(self.gateways)}.log").open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "pushgw", "run", *arguments],
+                [sys.executable, *command, *arguments],
                 env={**clean, **variables},
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
             )

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from pushgw.listener import Answer, Listener, json_answer
+from pushgw.listener import Listener, Page, page_of
 from pushgw.workers.expositions import add_up
 from pushgw.workers.panel import Panel
 from pushgw.workers.restarts import Restarts
@@ -25,7 +25,7 @@ class House:
         self._home = home
         self._stack = stack
         self.workers: list[Worker] = []
-        self.answers: dict[int, dict[str, Answer]] = {}
+        self.answers: dict[int, dict[str, Page]] = {}
 
     async def add(self, *, serving: bool = True) -> Worker:
         number = len(self.workers) + 1
@@ -33,16 +33,17 @@ class House:
         worker.stage, worker.life = Stage.RUNNING, 1
         self.workers.append(worker)
         self.answers[number] = {
-            "/livez": json_answer(200, {"live": True}),
-            "/readyz": json_answer(200, {"ready": True, "kafka": "ok"}),
-            "/metrics": Answer(200, b"# TYPE pushed counter\npushed_total 1\n", "text/plain"),
+            "/livez": page_of(200, {"live": True}, True),
+            "/readyz": page_of(200, {"ready": True, "kafka": "ok"}, True),
+            "/metrics": Page(200, "text/plain; version=0.0.4", b"# TYPE pushed counter\npushed_total 1\n"),
         }
 
-        async def route(path: str) -> Answer:
+        async def pages(path: str, as_json: bool) -> Page:
+            assert as_json
             return self.answers[number][path]
 
         if serving:
-            await self._stack.enter_async_context(Listener(f"unix:{worker.socket}", route))
+            await self._stack.enter_async_context(Listener(f"unix:{worker.socket}", pages))
         return worker
 
     async def panel(self, **options: Any) -> httpx.AsyncClient:
@@ -50,8 +51,10 @@ class House:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         panel = Panel(tuple(self.workers), add_up, **options)
-        await self._stack.enter_async_context(Listener(f"127.0.0.1:{port}", panel.route))
-        return await self._stack.enter_async_context(httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}"))
+        await self._stack.enter_async_context(Listener(f"127.0.0.1:{port}", panel.page))
+        return await self._stack.enter_async_context(
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers={"accept": "application/json"})
+        )
 
 
 @pytest.fixture
@@ -73,7 +76,7 @@ async def test_the_worst_worker_decides(house: House) -> None:
     """One worker that is not ready makes 503, with that worker's sentence."""
     await house.add()
     second = await house.add()
-    house.answers[2]["/readyz"] = json_answer(503, {"ready": False, "kafka": "no answer from Kafka"})
+    house.answers[2]["/readyz"] = page_of(503, {"ready": False, "kafka": "no answer from Kafka"}, True)
     client = await house.panel()
     found = await client.get("/readyz")
     assert found.status_code == 503
@@ -129,7 +132,9 @@ async def test_one_endpoint_shows_the_sum(house: House) -> None:
     """/metrics adds up what the workers count, as Prometheus' text."""
     await house.add()
     await house.add()
-    house.answers[2]["/metrics"] = Answer(200, b"# TYPE pushed counter\npushed_total 41\n", "text/plain")
+    house.answers[2]["/metrics"] = Page(
+        200, "text/plain; version=0.0.4", b"# TYPE pushed counter\npushed_total 41\n"
+    )
     found = await (await house.panel()).get("/metrics")
     assert found.text == "# TYPE pushed counter\npushed_total 42\n"
     assert found.headers["content-type"].startswith("text/plain; version=0.0.4")
@@ -140,8 +145,8 @@ async def test_the_sum_does_not_fall_with_a_worker(house: House) -> None:
     await house.add()
     second = await house.add()
     text = b"# TYPE pushed counter\npushed_total %d\n# TYPE in_flight gauge\nin_flight %d\n"
-    house.answers[1]["/metrics"] = Answer(200, text % (100, 7), "text/plain")
-    house.answers[2]["/metrics"] = Answer(200, text % (50, 5), "text/plain")
+    house.answers[1]["/metrics"] = Page(200, "text/plain; version=0.0.4", text % (100, 7))
+    house.answers[2]["/metrics"] = Page(200, "text/plain; version=0.0.4", text % (50, 5))
     client = await house.panel()
 
     async def sums() -> tuple[str, ...]:
@@ -152,11 +157,27 @@ async def test_the_sum_does_not_fall_with_a_worker(house: House) -> None:
     second.stage = Stage.WAITING
     assert await sums() == ("pushed_total 150", "in_flight 7")
     second.stage, second.life = Stage.RUNNING, 2
-    house.answers[2]["/metrics"] = Answer(200, text % (3, 1), "text/plain")
+    house.answers[2]["/metrics"] = Page(200, "text/plain; version=0.0.4", text % (3, 1))
     assert await sums() == ("pushed_total 153", "in_flight 8")
     second.life = 3
-    house.answers[2]["/metrics"] = Answer(200, text % (4, 0), "text/plain")
+    house.answers[2]["/metrics"] = Page(200, "text/plain; version=0.0.4", text % (4, 0))
     assert await sums() == ("pushed_total 157", "in_flight 7")
+
+
+async def test_people_read_lines(house: House) -> None:
+    """Without asking for JSON there is a line for each fact of each worker."""
+    await house.add()
+    dead = await house.add(serving=False)
+    dead.stage, dead.last = Stage.WAITING, Death(1, 3.0)
+    found = await (await house.panel()).get("/readyz", headers={"accept": "*/*"})
+    assert found.text.splitlines() == [
+        "ready: no",
+        "worker 1 ready: yes",
+        "worker 1 process: running",
+        "worker 1 kafka: ok",
+        "worker 2 ready: no",
+        "worker 2 process: died (exit code 1) and starts again",
+    ]
 
 
 async def test_other_paths(house: House) -> None:
