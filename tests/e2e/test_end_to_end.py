@@ -111,6 +111,82 @@ async def test_members_come_and_go_and_nothing_is_lost(rig: Any, message: Any, t
     await rig.until_committed(rig.topics.messages, total)
 
 
+@pytest.mark.kafka
+@pytest.mark.parametrize("servers", ["apache"], indirect=True)
+async def test_members_come_and_go_while_the_vendor_is_slow(rig: Any, message: Any, tmp_path: Any) -> None:
+    """Pushes take two seconds; a second gateway joins while they are in flight, and the first leaves while more are:
+    every record has exactly one receipt, nothing is shown twice, everything is committed."""
+    users = [f"u{n}" for n in range(40)]
+    await rig.sandbox_again("apns=latency-2000")
+    one = rig.gateway()
+    await rig.put_devices(*users)
+    _copy_state(rig, tmp_path / "second.db")
+    await rig.publish(*[message(user, sender=f"s{n % 7}") for n, user in enumerate(users)])
+    await _accepted(rig, 10)
+    assert rig.receipts == []
+    rig.gateway(PUSHGW_STATE__URL=f"sqlite:///{tmp_path / 'second.db'}")
+    await rig.publish(*[message(user, sender=f"s{n % 7}") for n, user in enumerate(users)])
+    await _assigned(rig)
+    await rig.publish(*[message(user, sender=f"s{n % 7}") for n, user in enumerate(users)])
+    await _accepted(rig, 85)
+    assert await rig.stop(one) == 0
+    await rig.publish(*[message(user, sender=f"s{n % 7}") for n, user in enumerate(users)])
+    receipts = await rig.collect(160)
+    await rig.quiet()
+    by_record = Counter(r["PushGateway"]["Source"] for r in receipts)
+    assert (len(by_record), set(by_record.values())) == (160, {1})
+    assert {r["PushGateway"]["Verdict"] for r in receipts} == {"pushed"}
+    _one_notification_each(rig, receipts, 160)
+    assert rig.sandbox.journal.counts().accepted == 160
+    await rig.until_committed(rig.topics.messages, 160)
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("servers", ["apache"], indirect=True)
+async def test_a_rolling_restart_of_static_members_disturbs_nobody(
+    rig: Any, message: Any, tmp_path: Any
+) -> None:
+    """With kafka.group_instance_id a gateway that is stopped and started while messages flow causes no rebalance of
+    the other; every record has one receipt."""
+    users = [f"u{n}" for n in range(20)]
+    rig.gateway(PUSHGW_KAFKA__GROUP_INSTANCE_ID="one", PUSHGW_KAFKA__SESSION_TIMEOUT="30")
+    await rig.put_devices(*users)
+    _copy_state(rig, tmp_path / "second.db")
+    second = {
+        "PUSHGW_STATE__URL": f"sqlite:///{tmp_path / 'second.db'}",
+        "PUSHGW_KAFKA__GROUP_INSTANCE_ID": "two",
+        "PUSHGW_KAFKA__SESSION_TIMEOUT": "30",
+    }
+    two = rig.gateway(**second)
+    await _assigned(rig)
+    await rig.publish(*[message(user, sender=f"s{n % 7}") for n, user in enumerate(users)])
+    await rig.collect(20)
+    before = rig.log(0).count('"partitions_assigned"')
+    assert await rig.stop(two) == 0
+    await rig.publish(*[message(user, sender=f"s{n % 7}") for n, user in enumerate(users)])
+    rig.gateway(**second)
+    receipts = await rig.collect(40)
+    assert rig.log(2).count('"partitions_assigned"') == 1
+    assert rig.log(0).count('"partitions_assigned"') == before
+    assert '"partitions_revoked"' not in rig.log(0).rsplit('"partitions_assigned"', 1)[1]
+    by_record = Counter(r["PushGateway"]["Source"] for r in receipts)
+    assert (len(by_record), set(by_record.values())) == (40, {1})
+
+
+async def _accepted(rig: Any, count: int) -> None:
+    """Until the vendor has so many pushes, answered or not."""
+    async with asyncio.timeout(60):
+        while rig.sandbox.journal.counts().accepted < count:
+            await asyncio.sleep(0.01)
+
+
+async def _assigned(rig: Any) -> None:
+    """Until the newest gateway has its partitions."""
+    async with asyncio.timeout(60):
+        while '"partitions_assigned"' not in rig.log():
+            await asyncio.sleep(0.05)
+
+
 def _copy_state(rig: Any, target: Any) -> None:
     """A second machine with the same users: the embedded store is one process's own."""
     import sqlite3
