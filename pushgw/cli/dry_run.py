@@ -1,8 +1,11 @@
-"""The exact request of one push, secrets masked."""
+"""The exact requests of one push, secrets masked."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import msgspec
 
 from pushgw.cli.output import out
 from pushgw.credentials import CredentialEntry
@@ -16,19 +19,28 @@ MASKED = "***"
 def rendered(
     entry: CredentialEntry, notification: Notification, target: Target, now: float
 ) -> dict[str, Any]:
-    """Method, URL, headers and body as they would be sent. Raises Refused (C6). No token server is asked."""
+    """Method, URL, headers and body as they would be sent to this one device. Raises Refused (C6). No token server is asked."""
+    return calls(entry, notification, [target], now)[0]
+
+
+def calls(
+    entry: CredentialEntry, notification: Notification, targets: Sequence[Target], now: float
+) -> list[dict[str, Any]]:
+    """All requests of one push to these devices in their order, with made-up answers between them. Raises Refused (C6)."""
     adapter, account = entry.adapter, entry.account
     assert adapter is not None  # noqa: S101  callers checked `problem`
     assert account is not None  # noqa: S101  callers checked `problem`
     auth = adapter.local_auth(account, now)
     if auth is None and adapter.auth_request(account, now) is not None:
         auth = Auth(value=MASKED, made_at=now, expires_at=now + 3600)
-    push = Push(notification=notification, targets=(target,), now=now)
-    fault = adapter.token_fault(target.token)
-    if fault:
-        raise Refused(fault)
-    request = adapter.render(push, account, auth)
-    return mask_request(request, adapter.secrets(account, auth))
+    push = Push(notification=notification, targets=tuple(targets), now=now)
+    for target in targets:
+        fault = adapter.token_fault(target.token)
+        if fault:
+            raise Refused(fault)
+    stages = (None, *adapter.sample_stages(push))
+    requests = [adapter.render(msgspec.structs.replace(push, stage=s), account, auth) for s in stages]
+    return [mask_request(request, adapter.secrets(account, auth)) for request in requests]
 
 
 def show(request: dict[str, Any], indent: str = "") -> None:

@@ -11,7 +11,7 @@ import msgspec
 import typer
 
 from pushgw.assembly import credentials_of
-from pushgw.cli.dry_run import rendered, show
+from pushgw.cli.dry_run import calls, show
 from pushgw.cli.loop import run_async
 from pushgw.cli.output import Config, Exit, Json, fail, out, print_json, settings_or_exit
 from pushgw.credentials import CredentialEntry
@@ -23,7 +23,7 @@ from pushgw.vendor import transport_named
 from pushgw.vendor.adapter import AuthFailed, Refused
 from pushgw.vendor.http import TransportError
 from pushgw.vendor.push import Action, Notification, Outcome, Push, Target
-from pushgw.vendor.send import AsyncSender
+from pushgw.vendor.send import AsyncSender, deliver
 from pushgw.vendor.token_cache import NOT_REACHED, TokenCache
 
 
@@ -31,7 +31,10 @@ def send(
     credential: Annotated[
         int, typer.Option("--credential", help="Certificate id: the credential file's name.")
     ],
-    token: Annotated[str | None, typer.Option("--token", help="Device token.")] = None,
+    token: Annotated[
+        list[str] | None,
+        typer.Option("--token", help="Device token; several travel in one request where they can."),
+    ] = None,
     user: Annotated[
         str | None, typer.Option("--user", help="Or: this user's devices under the credential.")
     ] = None,
@@ -53,12 +56,12 @@ def send(
     Example: pushgw send --credential 6666 --token 00fc13ad… --title Alice --body Hi --dry-run
     """
     settings = settings_or_exit(config)
-    if (token is None) == (user is None):
+    if bool(token) == (user is not None):
         raise fail(Exit.USAGE, "give either --token or --user")
     entry = _entry(settings, credential)
     now = float(int(time.time()))  # so that vendors are told exactly --ttl
     notification = _notification(title, body, ext, badge, sound, ttl, extra, now)
-    tokens = [token] if token is not None else run_async(_tokens_of(settings, user or "", credential))
+    tokens = token or run_async(_tokens_of(settings, user or "", credential))
     results = run_async(_send_all(settings, entry, notification, tokens, dry_run, now))
     for result in results:
         _print(result, json)
@@ -141,26 +144,33 @@ async def _send_all(
     now: float,
 ) -> list[dict[str, Any]]:
     targets = []
-    for token in tokens:
+    for token in dict.fromkeys(tokens):  # twice in one request it would be shown twice
         ids = identify(f"send/{notification.collapse_id}", token, "")
         targets.append(
             Target(token=token, user="", device_id="", push_id=ids.push_id, vendor_id=ids.vendor_id)
         )
+    limit = entry.adapter.batch_limit if entry.adapter else 1
+    batches = [targets[start : start + limit] for start in range(0, len(targets), limit)]
     try:
+        dry = [_shown(calls(entry, notification, batch, now)) for batch in batches]
         if dry_run:
-            return [{"Request": rendered(entry, notification, target, now)} for target in targets]
-        for target in targets:
-            rendered(entry, notification, target, now)
-        return await _send_live(settings, entry, notification, targets, now)
+            return dry
+        return await _send_live(settings, entry, notification, batches, now)
     except Refused as refused:
         return [{"Verdict": "suppressed", "Code": "C6", "Reason": "CHANNEL_REJECT", "Detail": str(refused)}]
+
+
+def _shown(requests: list[dict[str, Any]]) -> dict[str, Any]:
+    """The request, and what follows it where the vendor wants several calls."""
+    first, *then = requests
+    return {"Request": first, "Then": then} if then else {"Request": first}
 
 
 async def _send_live(
     settings: Settings,
     entry: CredentialEntry,
     notification: Notification,
-    targets: list[Target],
+    batches: list[list[Target]],
     now: float,
 ) -> list[dict[str, Any]]:
     adapter, account = entry.adapter, entry.account
@@ -175,43 +185,49 @@ async def _send_live(
     sender = AsyncSender(transport_named(settings.dispatch.transport), **options)
     tokens = TokenCache(adapter, account, asker.send, time.time)
     try:
-        return [
-            await _one(entry, Push(notification=notification, targets=(target,), now=now), tokens, sender)
-            for target in targets
-        ]
+        results = []
+        for batch in batches:
+            push = Push(notification=notification, targets=tuple(batch), now=now)
+            results += await _send_batch(entry, push, tokens, sender)
+        return results
     finally:
         await sender.close()
         await asker.close()
 
 
-async def _one(
+async def _send_batch(
     entry: CredentialEntry,
     push: Push,
     tokens: TokenCache,
     sender: AsyncSender,
-) -> dict[str, Any]:
+) -> list[dict[str, Any]]:
+    """What became of each token of the push."""
     adapter, account = entry.adapter, entry.account
     assert adapter is not None  # noqa: S101  checked by _entry
     assert account is not None  # noqa: S101  checked by _entry
-    [target] = push.targets
     started = time.monotonic()
-    outcome = Outcome(action=Action.AUTH)
+    outcomes: list[Outcome] = []
     unreachable = False
     for _attempt in range(2):
         try:
             auth = (await tokens.get()) if tokens.needs_auth else None
-            response = await sender.send(adapter.render(push, account, auth))
+            outcomes, push = await deliver(sender, adapter, push, account, auth)
         except AuthFailed as failed:
-            outcome = failed.outcome
-            unreachable = outcome.code == NOT_REACHED
+            outcomes = [failed.outcome] * len(push.targets)
+            unreachable = failed.outcome.code == NOT_REACHED
             break
         except TransportError as error:
-            return {"Verdict": "failed", "Unreachable": True, "Vendor": entry.vendor, "ErrInfo": str(error)}
-        [outcome] = adapter.interpret(push, account, response)
-        if outcome.action is not Action.AUTH or auth is None:
+            return [{"Verdict": "failed", "Unreachable": True, "Vendor": entry.vendor, "ErrInfo": str(error)}]
+        if outcomes[0].action is not Action.AUTH or auth is None:
             break
         tokens.refuse(auth)
-    answer: dict[str, Any] = {
+    latency = round((time.monotonic() - started) * 1000)
+    answers = [_answer(entry, *pair, latency) for pair in zip(push.targets, outcomes, strict=True)]
+    return [{**answer, "Unreachable": True} for answer in answers] if unreachable else answers
+
+
+def _answer(entry: CredentialEntry, target: Target, outcome: Outcome, latency_ms: int) -> dict[str, Any]:
+    return {
         "Verdict": "pushed" if outcome.action is Action.ACCEPTED else "failed",
         "Vendor": entry.vendor,
         "BusinessID": entry.business_id,
@@ -221,11 +237,8 @@ async def _one(
         "ErrInfo": outcome.reason,
         "Hint": outcome.hint,
         "VendorID": outcome.vendor_id or target.vendor_id,
-        "LatencyMs": round((time.monotonic() - started) * 1000),
+        "LatencyMs": latency_ms,
     }
-    if unreachable:
-        answer["Unreachable"] = True
-    return answer
 
 
 def _exit_code(result: dict[str, Any]) -> Exit:
@@ -239,6 +252,9 @@ def _print(result: dict[str, Any], json: bool) -> None:
         print_json(result)
     elif "Request" in result:
         show(result["Request"])
+        for request in result.get("Then", ()):
+            out.print("")
+            show(request)
     else:
         words = [f"{key}: {value}" for key, value in result.items() if value not in ("", None)]
         out.print("\n".join(words), markup=False)

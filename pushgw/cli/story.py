@@ -47,6 +47,7 @@ DEVICES: dict[str, tuple[tuple[str, int, str, str], ...]] = {
     "holly": (("mate-next", 9009, "harmony", "MAMzLgIkEUHolly0123456789"),),
     "hank": (("magic", 9010, "android", "hankHonorToken0123456789"),),
     "vera": (("x200", 9011, "android", "17040000000000000000001"),),
+    "xena": (("x100", 9011, "android", "v2-CRzlXenaDemoRegIdOfTheNewerKind0123456789abcdef"),),
     "max": (("flyme", 9012, "android", "S5Q4b726e6b735c7e6f7d5c60415c5d4d5f5a75"),),
     "wendy": (("p60", 9006, "android", "IQAAAACy0WendyHmsToken02"),),
     "grace": (("iphone", 9001, "ios", "b2" * 32), ("mi", 9004, "android", "graceRegIdXiaomi02==")),
@@ -213,6 +214,12 @@ class _Writer:
                 ("bob", "iphone", PUSHED, "apns"),
                 ("dave", "mate", PUSHED, "huawei"),
                 ("frank", "find", PUSHED, "oppo"),
+            ),
+            self._scene(
+                "group message, a list at vivo",
+                self._group(["vera", "xena"]),
+                ("vera", "x200", PUSHED, "vivo"),
+                ("xena", "x100", PUSHED, "vivo"),
             ),
             self._scene(
                 "group webhook",

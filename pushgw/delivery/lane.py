@@ -18,7 +18,7 @@ from pushgw.delivery.shipment import Parcel, Shipment
 from pushgw.settings import DispatchSettings
 from pushgw.vendor.adapter import Auth, AuthFailed, Refused
 from pushgw.vendor.http import Completion, Request, Response, Transport, TransportFactory
-from pushgw.vendor.push import Action, Outcome, Push
+from pushgw.vendor.push import MOST_FOLLOW_UPS, Action, FollowUp, Outcome, Push
 from pushgw.vendor.token_cache import TokenCache
 
 log = structlog.get_logger()
@@ -210,7 +210,7 @@ class Lane:
             return None
         parcels = shipment.parcels
         targets = (parcels[0].target,) if len(parcels) == 1 else tuple([p.target for p in parcels])
-        push = Push(notification=shipment.notification, targets=targets, now=now)
+        push = Push(notification=shipment.notification, targets=targets, now=now, stage=shipment.stage)
         try:
             request = self._adapter.render(push, self._account, auth)
         except Refused as refused:
@@ -297,7 +297,11 @@ class Lane:
                 outcome = Outcome(action=Action.RETRY if retriable else Action.CONFIG, code="", reason=words)
                 outcomes = [outcome] * len(shipment.parcels)
             else:
-                outcomes = self._interpret(shipment, completion.response)
+                read = self._interpret(shipment, completion.response)
+                if isinstance(read, FollowUp):
+                    self._follow_up(shipment, read)
+                    continue
+                outcomes = read
             if len(outcomes) == 1 and outcomes[0].action is Action.ACCEPTED:
                 accepted += 1
                 sent_at = shipment.sent_at
@@ -313,10 +317,20 @@ class Lane:
         self._on_endings(endings)
         self._pump()
 
-    def _interpret(self, shipment: Shipment, response: Response) -> list[Outcome]:
+    def _follow_up(self, shipment: Shipment, follow_up: FollowUp) -> None:
+        """The next call of the same push: ahead of what waits, under the same limits, pauses and checks as any other."""
+        shipment.stage = follow_up.stage
+        shipment.follow_ups += 1
+        self._ready.appendleft(shipment)
+
+    def _interpret(self, shipment: Shipment, response: Response) -> list[Outcome] | FollowUp:
         """What the adapter makes of the answer. A defect of an adapter costs this shipment, not the lane."""
         try:
             outcomes = self._adapter.interpret(shipment.push, self._account, response)
+            if isinstance(outcomes, FollowUp):
+                if shipment.follow_ups < MOST_FOLLOW_UPS:
+                    return outcomes
+                raise ValueError(f"more than {MOST_FOLLOW_UPS} follow-ups")
             if len(outcomes) == len(shipment.parcels):
                 return outcomes
             raise ValueError(f"{len(outcomes)} outcomes for {len(shipment.parcels)} targets")

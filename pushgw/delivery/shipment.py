@@ -53,3 +53,6 @@ class Shipment(msgspec.Struct, kw_only=True):
     """The Push as last rendered."""
     auth: Any = None
     """The Auth it was rendered with."""
+    stage: Any = None
+    """Of a push of several calls: how far it has come, over repeats too."""
+    follow_ups: int = 0

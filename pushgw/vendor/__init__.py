@@ -27,8 +27,8 @@ from pushgw.vendor.mask import mask_request
 from pushgw.vendor.mock_transport import MockTransport, mock_transport
 from pushgw.vendor.plugin import Vendor, installed_vendors
 from pushgw.vendor.probe import NO_DEVICE, Probe, harmless_push
-from pushgw.vendor.push import Action, Notification, Outcome, Push, Target
-from pushgw.vendor.send import AsyncSender
+from pushgw.vendor.push import Action, FollowUp, Notification, Outcome, Push, Target
+from pushgw.vendor.send import AsyncSender, deliver
 from pushgw.vendor.texts import ELLIPSIS, HALF_CHARACTER, cut_bytes, cut_chars, cut_utf16
 from pushgw.vendor.token_cache import NO_AUTH, TokenCache
 
@@ -52,6 +52,7 @@ __all__ = [
     "Credential",
     "Emulator",
     "Finding",
+    "FollowUp",
     "Headers",
     "Level",
     "MockTransport",
@@ -75,6 +76,7 @@ __all__ = [
     "cut_bytes",
     "cut_chars",
     "cut_utf16",
+    "deliver",
     "fits_a_header",
     "harmless_push",
     "installed_vendors",

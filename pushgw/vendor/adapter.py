@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pushgw.vendor.checks import Finding, Recognized, Summary
 from pushgw.vendor.http import Request, Response, TlsOptions
 from pushgw.vendor.probe import Probe
-from pushgw.vendor.push import Notification, Outcome, Push
+from pushgw.vendor.push import FollowUp, Notification, Outcome, Push
 
 
 class Refused(Exception):
@@ -168,8 +168,16 @@ class Adapter(ABC):
         """The exact request. The same arguments give the same bytes. Raises Refused (C6)."""
 
     @abstractmethod
-    def interpret(self, push: Push, account: Account, response: Response) -> list[Outcome]:
-        """One Outcome per target, in their order. Any status, any body, also none and HTML: never raises."""
+    def interpret(self, push: Push, account: Account, response: Response) -> list[Outcome] | FollowUp:
+        """One Outcome per target, in their order. Any status, any body, also none and HTML: never raises.
+
+        A FollowUp instead, where the vendor wants another call before anything is sent (``push.stage`` then says which one
+        was answered).
+        """
+
+    def sample_stages(self, push: Push) -> tuple[object, ...]:
+        """The stages that follow the first call of this push, made up, for a dry run. Without follow-ups: none."""
+        return ()
 
     def probe(self, account: Account, now: float) -> Probe | None:
         """A push that no device can get, for ``pushgw certs check``; None where the token server says enough, or nothing

@@ -57,6 +57,8 @@ class Push(msgspec.Struct, frozen=True, kw_only=True):
     targets: tuple[Target, ...]
     now: float
     """When it is being sent, epoch s: TTLs are counted from here."""
+    stage: object = None
+    """How far a push of several calls has come: what the last FollowUp of its adapter said. None before the first answer."""
 
 
 class Action(StrEnum):
@@ -98,3 +100,18 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """When the vendor knows the token dead from (APNs 410), epoch ms."""
     hint: str = ""
     """For the operator: what to look at in the vendor's console."""
+
+
+class FollowUp(msgspec.Struct, frozen=True, kw_only=True):
+    """The call was answered, and only another one says what becomes of the tokens.
+
+    The same push is rendered again with this ``stage``, and its answer interpreted with it. Where that call fails for the
+    moment it is repeated at the same stage: what the first call brought is not asked for twice.
+    """
+
+    stage: object
+    """The adapter's own; a frozen value, since a repeat must be the same request."""
+
+
+MOST_FOLLOW_UPS = 8
+"""Of one push, repeats included; an adapter that wants more goes round in circles."""

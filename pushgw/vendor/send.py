@@ -6,7 +6,11 @@ import asyncio
 from collections.abc import Sequence
 from typing import Self, cast
 
+import msgspec
+
+from pushgw.vendor.adapter import Account, Adapter, Auth
 from pushgw.vendor.http import Completion, Request, Response, TlsOptions, Transport, TransportFactory
+from pushgw.vendor.push import MOST_FOLLOW_UPS, FollowUp, Outcome, Push
 
 
 class AsyncSender:
@@ -50,6 +54,21 @@ class AsyncSender:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+
+async def deliver(
+    sender: AsyncSender, adapter: Adapter, push: Push, account: Account, auth: Auth | None
+) -> tuple[list[Outcome], Push]:
+    """Send one push, with every follow-up that its adapter asks for. Raises TransportError, and Refused before the first call.
+
+    Gives the outcomes, and the push at the stage that it has reached: a repeat goes on there.
+    """
+    for _ in range(MOST_FOLLOW_UPS + 1):
+        read = adapter.interpret(push, account, await sender.send(adapter.render(push, account, auth)))
+        if not isinstance(read, FollowUp):
+            return read, push
+        push = msgspec.structs.replace(push, stage=read.stage)
+    raise RuntimeError(f"the adapter of {adapter.vendor} asks for more than {MOST_FOLLOW_UPS} follow-ups")
 
 
 def _settle(completions: Sequence[Completion]) -> None:

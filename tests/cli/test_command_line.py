@@ -18,12 +18,14 @@ import structlog
 from typer.testing import CliRunner, Result
 
 from pushgw.cli import app
+from pushgw.credentials import load_directory
 from pushgw.messages.model import C2COption, DevicePut, UserEvent
 from pushgw.messages.schema import message_schema
 from pushgw.policy.reasons import Reason
-from pushgw.sandbox import example_directory, with_endpoint
+from pushgw.sandbox import Sandbox, example_directory, with_endpoint
 from pushgw.settings import StateSettings
 from pushgw.state import open_store
+from pushgw.vendor import installed_vendors
 
 AT = 1_795_500_100
 VENDORS = {9001: "apns", 9002: "fcm", 9003: "huawei", 9004: "xiaomi", 9005: "oppo", 9006: "huawei"}
@@ -166,6 +168,67 @@ def test_send_dry_run_prints_the_exact_request(run: Any, credential: int) -> Non
     )
     for secret in _secrets(credential):
         assert secret not in result.stdout
+
+
+def test_send_dry_run_shows_every_call_of_a_list(run: Any) -> None:
+    """Several tokens travel together; where the vendor wants two calls for that, both are shown, in either form."""
+    given = (
+        "send",
+        "--credential",
+        "9011",
+        "--token",
+        "v2-a",
+        "--token",
+        "v2-b",
+        "--token",
+        "v2-a",
+        "--dry-run",
+    )
+    [line] = run(*given, "--json").stdout.splitlines()
+    told = json.loads(line)
+    assert told["Request"]["url"].endswith("/message/saveListPayload")
+    [second] = told["Then"]
+    assert second["url"].endswith("/message/pushToList")
+    assert json.loads(second["body"])["regIds"] == ["v2-a", "v2-b"]
+    text = run(*given).stdout
+    assert "saveListPayload" in text
+    assert "pushToList" in text
+    alone = json.loads(run("send", "--credential", "9011", "--token", "v2-a", "--dry-run", "--json").stdout)
+    assert "Then" not in alone
+
+
+def test_send_tells_of_each_token_of_a_list(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sent to the sandbox: a line for each token, the dead one told apart, and exit 1 for its sake."""
+
+    async def serve() -> tuple[Any, list[str]]:
+        accounts = load_directory(example_directory(), installed_vendors()).accounts
+        async with await Sandbox.start(accounts) as sandbox:
+            with_endpoint(example_directory(), tmp_path / "aimed", sandbox.url, sandbox.ca_pem)
+            monkeypatch.setenv("PUSHGW_CREDENTIALS__DIRECTORY", str(tmp_path / "aimed"))
+            given = (
+                "send",
+                "--credential",
+                "9011",
+                "--token",
+                "v2-a",
+                "--token",
+                "dead-b",
+                "--title",
+                "Alice",
+                "--json",
+            )
+            result = await asyncio.to_thread(run, *given)
+            return result, [line.token for line in sandbox.journal.lines(vendor="vivo")]
+
+    result, shown = asyncio.run(serve())
+    told = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(t["Verdict"], t["Action"], t["VendorCode"]) for t in told] == [
+        ("pushed", "accepted", "0"),
+        ("failed", "invalid_token", "status 1"),
+    ]
+    assert (result.exit_code, shown) == (1, ["v2-a"])
 
 
 def _secrets(credential: int) -> list[str]:

@@ -24,6 +24,7 @@ from pushgw.vendor import (
     Call,
     Credential,
     Emulator,
+    FollowUp,
     Notification,
     Outcome,
     Push,
@@ -384,6 +385,28 @@ class Backwards(TinyAdapter):
         return [*outcomes[1:], *outcomes[:1]]
 
 
+class NeverDecides(TinyAdapter):
+    def interpret(self, push: Push, account: Account, response: Response) -> list[Outcome] | FollowUp:  # type: ignore[override]  # broken on purpose
+        return FollowUp(stage="again")
+
+
+class FollowsUpOnSuccess(TinyAdapter):
+    """Takes what is shown already for a first step."""
+
+    def interpret(self, push: Push, account: Account, response: Response) -> list[Outcome] | FollowUp:  # type: ignore[override]  # broken on purpose
+        outcomes = super().interpret(push, account, response)
+        shown = outcomes[0].action is Action.ACCEPTED and push.stage is None
+        return FollowUp(stage="shown") if shown else outcomes
+
+
+class NewIdForBatches(TinyAdapter):
+    def body(self, push: Push) -> bytes:
+        if len(push.targets) == 1:
+            return super().body(push)
+        note = msgspec.structs.replace(push.notification, collapse_id=str(push.now))
+        return super().body(msgspec.structs.replace(push, notification=note))
+
+
 class IgnoresRetryAfter(TinyAdapter):
     def outcome(self, code: str, said: str, wait: float | None) -> Outcome:
         return super().outcome(code, said, None)
@@ -526,6 +549,9 @@ ADAPTERS: Sequence[tuple[type[Adapter], Callable[[Subject], None], str]] = (
     (NewIdEachTime, kit.check_round_trip, "shown twice"),
     (OneForAll, kit.check_batches, "list of 2 Outcomes"),
     (Backwards, kit.check_batches, "a batch with a dead token"),
+    (NewIdForBatches, kit.check_batches, "has other ids"),
+    (NeverDecides, kit.check_every_code, "wants a follow-up, where it must decide"),
+    (FollowsUpOnSuccess, kit.check_batches, "before the last call"),
     (DeadIsRetried, kit.check_dead_token, "retry, not invalid_token"),
     (DeniedIsDead, kit.check_refused_authorization, "neither auth nor config"),
     (NeverCuts, kit.check_accepted_content, "the emulator refuses"),

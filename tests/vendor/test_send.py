@@ -7,15 +7,27 @@ import asyncio
 import pytest
 
 from pushgw.vendor import (
+    Account,
+    Action,
+    Adapter,
     AsyncSender,
+    Auth,
+    Credential,
+    FollowUp,
     MockTransport,
+    Notification,
+    Outcome,
+    Push,
     Request,
     Response,
+    Target,
     TlsOptions,
     TransportError,
+    deliver,
     mock_transport,
 )
 from pushgw.vendor.http import Completion
+from pushgw.vendor.push import MOST_FOLLOW_UPS
 
 
 def _request(name: str = "a") -> Request:
@@ -97,3 +109,51 @@ async def test_cancelled_caller_is_forgotten() -> None:
         assert (await second).status == 200
         with pytest.raises(asyncio.CancelledError):
             await first
+
+
+# --- pushes of several calls ------------------------------------------------------------------------------
+
+
+class InSteps(Adapter):
+    """Answers name the next stage, or nothing where the push is accepted."""
+
+    vendor = "steps"
+    push_platform = 0
+    platforms = frozenset({"android"})
+    credential_model = Credential
+
+    def render(self, push: Push, account: Account, auth: Auth | None) -> Request:
+        return Request(url=f"https://vendor.example/{push.stage or 'first'}")
+
+    def interpret(self, push: Push, account: Account, response: Response) -> list[Outcome] | FollowUp:
+        if response.body:
+            return FollowUp(stage=response.body.decode())
+        return [Outcome(action=Action.ACCEPTED)]
+
+
+ACCOUNT = Account(business_id=1, vendor="steps", credential=Credential())
+PUSH = Push(
+    notification=Notification(body="hi", expires_at=1, collapse_id="c", notify_id=1),
+    targets=(Target(token="t", user="", device_id="", push_id="", vendor_id=""),),
+    now=0.0,
+)
+
+
+async def test_deliver_follows_up_until_there_are_outcomes() -> None:
+    """Each call at its stage, in order; the push comes back at the stage that it has reached."""
+    answers = iter([b"second", b"third", b""])
+    mock = MockTransport(lambda _request: Response(status=200, body=next(answers)))
+    async with AsyncSender(mock) as sender:
+        outcomes, reached = await deliver(sender, InSteps(), PUSH, ACCOUNT, None)
+    assert [request.url.rpartition("/")[2] for request in mock.requests] == ["first", "second", "third"]
+    assert [outcome.action for outcome in outcomes] == [Action.ACCEPTED]
+    assert reached.stage == "third"
+
+
+async def test_deliver_does_not_go_round_in_circles() -> None:
+    """An adapter that always wants another call is stopped."""
+    mock = MockTransport(lambda _request: Response(status=200, body=b"again"))
+    async with AsyncSender(mock) as sender:
+        with pytest.raises(RuntimeError, match=f"more than {MOST_FOLLOW_UPS} follow-ups"):
+            await deliver(sender, InSteps(), PUSH, ACCOUNT, None)
+    assert len(mock.requests) == MOST_FOLLOW_UPS + 1

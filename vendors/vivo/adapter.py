@@ -1,7 +1,6 @@
-"""vivo Push: one message for one regId.
+"""vivo Push: one regId in one call, a list of 2...1,000 in two.
 
-vivo takes lists of 2...1,000 regIds only in two calls, of which the first stores the text and the second names the task that
-the first returned. A Push here is one request, so each regId has a ``message/send`` of its own.
+Of the two the first stores the text and the second sends the task that the first returned to the regIds (list_push.py).
 Source: vivo's API page and server SDK 3.3.
 """
 
@@ -16,14 +15,18 @@ from pushgw.messages.model import AndroidInfo
 from pushgw.vendor.adapter import Account, Adapter, Auth, AuthFailed, Credential, Refused
 from pushgw.vendor.answers import fits_a_header, json_object, retry_after, vendor_words
 from pushgw.vendor.http import Headers, Request, Response
-from pushgw.vendor.push import Action, Notification, Outcome, Push, Target
+from pushgw.vendor.push import Action, FollowUp, Notification, Outcome, Push
 from pushgw.vendor.texts import HALF_CHARACTER, cut_utf16
+from vendors.vivo import list_push
 from vendors.vivo.credential import VivoCredential
-from vendors.vivo.results import ACCEPTED, CATEGORY_FAULTS, lookup
+from vendors.vivo.list_push import Task
+from vendors.vivo.results import ACCEPTED, CATEGORY_FAULTS, TASK_GONE, lookup
 
 HOST = "https://api-push.vivo.com.cn"
 AUTH_PATH = "/message/auth"
 SEND_PATH = "/message/send"
+SAVE_PATH = "/message/saveListPayload"
+LIST_PATH = "/message/pushToList"
 
 MAX_TITLE = 40
 MAX_TEXT = 100
@@ -63,7 +66,7 @@ class VivoAdapter(Adapter):
     push_platform: ClassVar[int] = 7
     platforms: ClassVar[frozenset[str]] = frozenset({"android"})
     credential_model: ClassVar[type[Credential]] = VivoCredential
-    batch_limit: ClassVar[int] = 1
+    batch_limit: ClassVar[int] = 1000
     http2: ClassVar[bool] = False
 
     def auth_request(self, account: Account, now: float) -> Request:
@@ -89,26 +92,41 @@ class VivoAdapter(Adapter):
         return Auth(value=token, expires_at=now + TOKEN_LIFETIME_S - RENEW_EARLY_S, made_at=now)
 
     def render(self, push: Push, account: Account, auth: Auth | None) -> Request:
-        """The message to the push's one target; an ext too long for ``clientCustomMap`` is Refused."""
+        """The message to the one target; for several the text to store, or the stored task to their list.
+
+        An ext too long for ``clientCustomMap`` is Refused.
+        """
+        path = SEND_PATH
+        if len(push.targets) > 1:
+            path = LIST_PATH if list_push.task_of(push).id else SAVE_PATH
         try:
-            body = _encode(_message(push, account))
+            message = _message(push, account)
+            body = _encode(message if path == SEND_PATH else list_push.fields(push, message))
         except UnicodeEncodeError:
             raise Refused(HALF_CHARACTER) from None
         return Request(
-            url=(account.endpoint or HOST) + SEND_PATH,
-            shared=_shared_headers(account, auth),
-            body=body,
+            url=(account.endpoint or HOST) + path, shared=_shared_headers(account, auth), body=body
         )
 
-    def interpret(self, push: Push, account: Account, response: Response) -> list[Outcome]:
-        """Decided by ``result``; beside result 0 ``invalidUser`` may still say that the regId is dead."""
+    def interpret(self, push: Push, account: Account, response: Response) -> list[Outcome] | FollowUp:
+        """Decided by ``result``; beside result 0 ``invalidUser`` or ``invalidUsers`` may still say that a regId is dead."""
         answer = json_object(response.body)
-        code = _code(answer, response)
+        code, several = _code(answer, response), len(push.targets) > 1
+        if several and not list_push.task_of(push).id and code == ACCEPTED:
+            return list_push.saved(push, answer)
         if code == ACCEPTED:
-            outcome = _taken(push.targets[0], answer)
-        else:
-            outcome = _outcome(push, account, code, answer.get("desc"), retry_after(response, push.now))
-        return [outcome] * len(push.targets)
+            return list_push.taken(push, answer)
+        if several and code in TASK_GONE and (fresh := list_push.anew(push)):
+            return fresh
+        wait = retry_after(response, push.now)
+        whole = _outcome(push, account, code, answer.get("desc"), wait)
+        if several and whole.action is Action.INVALID_TOKEN:
+            return list_push.of_whom_it_is_said(push, answer)
+        return [whole] * len(push.targets)
+
+    def sample_stages(self, push: Push) -> tuple[object, ...]:
+        """Of a list: the second call, with a made-up task."""
+        return (Task(id="<taskId>"),) if len(push.targets) > 1 else ()
 
     def warnings(self, notification: Notification, account: Account) -> tuple[str, ...]:
         """Hints and settings that contradict each other or that vivo would refuse: they are left out."""
@@ -160,6 +178,7 @@ def _shared_headers(account: Account, auth: Auth | None) -> Headers:
 
 
 def _message(push: Push, account: Account) -> dict[str, Any]:
+    """The whole message to the first target."""
     note, target = push.notification, push.targets[0]
     if not note.body.strip():
         raise Refused("vivo takes no notification without text")
@@ -278,30 +297,6 @@ def _auth_outcome(code: str, response: Response, now: float) -> Outcome:
     )
 
 
-def _taken(target: Target, answer: dict[str, Any]) -> Outcome:
-    """Result 0. What is said of another regId is not believed of this one."""
-    users = _users(answer)
-    mine = [user for user in users if str(user.get("userid", target.token)) == target.token]
-    if not users:
-        return Outcome(action=Action.ACCEPTED, code=ACCEPTED, vendor_id=_text(answer.get("taskId")))
-    if not mine:
-        unclear = "the answer speaks of another regId than the one sent to"
-        return Outcome(action=Action.UNKNOWN, code="other_user", reason=unclear, hint=unclear)
-    code = f"status {_text(mine[0].get('status'))}".strip()
-    action, words = lookup(code)
-    return Outcome(action=action, code=code, reason=words, hint=words)
-
-
-def _users(answer: dict[str, Any]) -> list[dict[str, Any]]:
-    """``invalidUser`` of a single push, ``invalidUsers`` of a list: either is seen in either shape."""
-    found: list[dict[str, Any]] = []
-    for name in ("invalidUser", "invalidUsers"):
-        told = answer.get(name)
-        listed = told if isinstance(told, list) else [told]
-        found += [user for user in listed if isinstance(user, dict) and user]
-    return found
-
-
 def _outcome(push: Push, account: Account, code: str, desc: object, wait: float | None) -> Outcome:
     action, words = lookup(code)
     if code in CATEGORY_FAULTS:
@@ -309,7 +304,3 @@ def _outcome(push: Push, account: Account, code: str, desc: object, wait: float 
         words = f"category {category or '(none)'}: {words}"
     said = vendor_words(push, desc)
     return Outcome(action=action, code=code, reason=said or words, hint=words, retry_after=wait)
-
-
-def _text(value: object) -> str:
-    return str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""

@@ -1,4 +1,4 @@
-"""vivo's double: auth and single push, with the limits of vivo's pages."""
+"""vivo's double: auth, single push and list push, with the limits of vivo's pages."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from vendors.vivo.results import ACCEPTED, INVALID_REGID, REFUSED_TOKEN, lookup
 
 AUTH_PATH = "/message/auth"
 SEND_PATH = "/message/send"
+SAVE_PATH = "/message/saveListPayload"
+LIST_PATH = "/message/pushToList"
 TOKEN_LIFETIME_S = 86_400
 CLOCK_WINDOW_S = 600
 MAX_TITLE = 40
@@ -30,9 +32,12 @@ MAX_CALLBACK = 128
 MAX_CALLBACK_PARAM = 64
 MAX_NOTIFY_ID = 2**31 - 1
 REMEMBERED = 100_000
-"""Answers kept for repeated requestIds."""
+"""Answers kept for repeated requestIds, and texts kept for lists."""
+FEWEST, MOST = 2, 1000
+"""regIds of a list"""
 
 WRONG_APP = "10094"
+NO_REGIDS, NO_TASK, UNKNOWN_TASK, WRONG_NUMBER, TASK_EXPIRED = "10150", "10151", "10152", "10153", "10155"
 REFUSED_TEXT = "10104"
 CATEGORIES = {
     0: frozenset(["NEWS", "CONTENT", "MARKETING", "SOCIAL"]),
@@ -68,11 +73,13 @@ class VivoEmulator(Emulator):
         """auth token -> (AppID, epoch s at which it ends)"""
         self._answered: OrderedDict[tuple[str, str], dict[str, Any]] = OrderedDict()
         """(AppID, requestId) -> the answer when it was accepted"""
+        self._stored: OrderedDict[tuple[str, str], tuple[dict[str, Any], float]] = OrderedDict()
+        """(AppID, taskId) -> a list's message, and when it was stored"""
         self._sent = 0
 
     def claims(self, method: str, path: str) -> bool:
-        """The two paths of vivo's server API that single pushes need."""
-        return path.partition("?")[0] in (AUTH_PATH, SEND_PATH)
+        """The paths of vivo's server API that single pushes and lists need."""
+        return path.partition("?")[0] in (AUTH_PATH, SEND_PATH, SAVE_PATH, LIST_PATH)
 
     def handle(self, call: Call, now: float) -> Answer:
         """Answer as vivo does: HTTP 200 with a result."""
@@ -80,9 +87,11 @@ class VivoEmulator(Emulator):
             return Answer(response=Response(status=405))
         body = json_object(call.body)
         try:
-            if call.path.partition("?")[0] == AUTH_PATH:
+            path = call.path.partition("?")[0]
+            if path == AUTH_PATH:
                 return self._auth(body, now)
-            return self._send(call, body, now)
+            answer = {SEND_PATH: self._send, SAVE_PATH: self._save, LIST_PATH: self._send_list}[path]
+            return answer(call, body, now)
         except _Refusal as refusal:
             return _json({"result": int(refusal.code), "desc": refusal.desc})
 
@@ -111,16 +120,16 @@ class VivoEmulator(Emulator):
         due = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
         _require(due == given["sign"], "10206", "sign is not valid")
 
-    def _app_of(self, call: Call, now: float) -> str:
+    def _app_of(self, call: Call, body: dict[str, Any], now: float) -> str:
         app_id, end = self._issued.get(call.headers.get("authtoken", ""), ("", 0.0))
         _require(now < end, REFUSED_TOKEN, "权限认证失败")
+        _require(_text(body.get("appId")) == app_id, WRONG_APP, "authToken and appId differ")
         return app_id
 
     # --- sending ---
 
     def _send(self, call: Call, body: dict[str, Any], now: float) -> Answer:
-        app_id = self._app_of(call, now)
-        _require(_text(body.get("appId")) == app_id, WRONG_APP, "authToken and appId differ")
+        app_id = self._app_of(call, body, now)
         regid = _text(body.get("regId"))
         _require(bool(regid), "10050", "regId and alias are empty")
         fault = self._scripted(regid)
@@ -139,12 +148,65 @@ class VivoEmulator(Emulator):
         key = (app_id, body["requestId"])
         if key in self._answered:
             return _json(self._answered[key])
+        return _json(
+            self._remember(key, {"result": 0, "desc": "请求成功", "taskId": self._task_id()}),
+            (_accepted(regid, body),),
+        )
+
+    def _save(self, call: Call, body: dict[str, Any], now: float) -> Answer:
+        """Store a list's message: nothing is shown by it."""
+        app_id = self._app_of(call, body, now)
+        fault = self._scripted("")
+        if fault and not _of_a_token(fault):
+            return _fault(fault, "")
+        for check in _CHECKS:
+            check(body)
+        key = (app_id, body["requestId"])
+        if key in self._answered:
+            return _json(self._answered[key])
+        task_id = self._task_id()
+        _keep(self._stored, (app_id, task_id), (body, now))
+        return _json(self._remember(key, {"result": 0, "desc": "请求成功", "taskId": task_id}))
+
+    def _send_list(self, call: Call, body: dict[str, Any], now: float) -> Answer:
+        """Send a stored message to 2...1,000 regIds. Those that are invalid are named beside result 0."""
+        app_id = self._app_of(call, body, now)
+        regids = body.get("regIds")
+        if not isinstance(regids, list) or not regids or not all(map(_text, regids)):
+            raise _Refusal(NO_REGIDS, "regIds are empty")
+        regids = list(dict.fromkeys(map(_text, regids)))
+        faults = {regid: self._scripted(regid) for regid in regids}
+        for fault in faults.values():
+            if fault and not _of_a_token(fault):
+                return _fault(fault, "")
+        _require(FEWEST <= len(regids) <= MOST, WRONG_NUMBER, "a list has 2 to 1000 regIds")
+        message = self._message_of(app_id, _text(body.get("taskId")), now)
+        _check_request_id(body)
+        key = (app_id, body["requestId"])
+        if key in self._answered:
+            return _json(self._answered[key])
+        refused = {regid: status for regid in regids if (status := _status(regid, faults[regid], body))}
+        told: dict[str, Any] = {"result": 0, "desc": "请求成功", "requestId": body["requestId"]}
+        if refused:
+            told["invalidUsers"] = [{"userid": regid, "status": status} for regid, status in refused.items()]
+        shown = tuple(_accepted(regid, message) for regid in regids if regid not in refused)
+        return _json(self._remember(key, told), shown)
+
+    def _message_of(self, app_id: str, task_id: str, now: float) -> dict[str, Any]:
+        _require(bool(task_id), NO_TASK, "taskId is empty")
+        if (app_id, task_id) not in self._stored:
+            raise _Refusal(UNKNOWN_TASK, "taskId is not valid")
+        message, since = self._stored[app_id, task_id]
+        _require(now < since + message.get("timeToLive", 86_400), TASK_EXPIRED, "the message has expired")
+        return message
+
+    def _task_id(self) -> str:
         self._sent += 1
-        told = {"result": 0, "desc": "请求成功", "taskId": f"{542_323_000_000_000_000 + self._sent}"}
-        self._answered[key] = told
-        if len(self._answered) > REMEMBERED:
-            self._answered.popitem(last=False)
-        return _json(told, (_accepted(regid, body),))
+        return f"{542_323_000_000_000_000 + self._sent}"
+
+    def _remember(self, key: tuple[str, str], told: dict[str, Any]) -> dict[str, Any]:
+        _keep(self._answered, key, told)
+        return told
 
     def _scripted(self, regid: str) -> str:
         codes = self.scripted.get(regid)
@@ -250,6 +312,26 @@ _CHECKS: tuple[Callable[[dict[str, Any]], None], ...] = (
     _check_extra,
     _check_request_id,
 )
+
+
+def _of_a_token(fault: str) -> bool:
+    """A scripted answer that spoils one regId of a list and not the whole of it."""
+    return fault in (ACCEPTED, INVALID_REGID) or fault.startswith("status ")
+
+
+def _status(regid: str, fault: str, body: dict[str, Any]) -> int:
+    """What is said of a regId of a list; 0: nothing, it is sent to."""
+    if fault.startswith("status "):
+        return int(fault[7:])
+    if fault == INVALID_REGID or "dead" in regid or any(c <= " " for c in regid):
+        return 1
+    return 4 if body.get("pushMode", 0) == 1 else 0
+
+
+def _keep(kept: OrderedDict[tuple[str, str], Any], key: tuple[str, str], value: Any) -> None:
+    kept[key] = value
+    if len(kept) > REMEMBERED:
+        kept.popitem(last=False)
 
 
 def _require(held: bool, code: str, desc: str) -> None:

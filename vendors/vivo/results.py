@@ -9,10 +9,13 @@ REFUSED_TOKEN = "10000"  # noqa: S105  a result code, not a secret
 INVALID_REGID = "10302"
 CATEGORY_FAULTS = frozenset({"10096", "10097"})
 """Codes that are about the category: the operator must be told which."""
+TASK_GONE = frozenset({"10152", "10155"})
+"""Codes that are about the stored text of a list: it is stored anew, once, before the table's action holds."""
 
 _FIELD = (Action.BAD_MESSAGE, "a field is missing, too long or not valid, vivo's words say which")
 _EXTRA = (Action.BAD_MESSAGE, "alias or callback is too long, or extra has an unknown key")
-_LIST = (Action.BAD_MESSAGE, "about lists of regIds, which are not used here")
+_LIST = (Action.BAD_MESSAGE, "the list was refused: its regIds, their number (2 to 1,000) or its task")
+_TASK = (Action.BAD_MESSAGE, "vivo knows the task no more, also not after the text was stored once more")
 _CONTENT = (
     Action.BAD_MESSAGE,
     "vivo refused the text: only digits or signs, the word test, or sensitive words",
@@ -64,7 +67,8 @@ RESULTS: dict[str, tuple[Action, str]] = {
         Action.CONFIG,
         "category and classification do not belong together: check VIVOCategory, VIVOClassification and [defaults]",
     ),
-    **_rows(_LIST, *range(10150, 10156)),
+    **_rows(_LIST, 10150, 10151, 10153, 10154),
+    **_rows(_TASK, 10152, 10155),
     **_rows(_APP, 10200, 10201, 10202),
     **_rows(_SIGN, 10203, 10204),
     "10205": _APP,

@@ -9,9 +9,9 @@ import msgspec
 from pushgw.vendor.adapter import Auth
 from pushgw.vendor.emulator import Answer, Call, Emulator
 from pushgw.vendor.http import Request
-from pushgw.vendor.push import Action, Outcome, Push
+from pushgw.vendor.push import MOST_FOLLOW_UPS, Action, FollowUp, Outcome, Push
 from pushgw.vendor.testing.promise import NotConformant, promise, shown
-from pushgw.vendor.testing.reading import interpreted
+from pushgw.vendor.testing.reading import interpreted, understood
 from pushgw.vendor.testing.rendering import rendered
 from pushgw.vendor.testing.samples import FILLERS, HUGE, OPTIONAL_FIELDS, TEXTS, UNREADABLE
 from pushgw.vendor.testing.subject import Subject
@@ -42,7 +42,10 @@ def check_round_trip(subject: Subject) -> None:
 
 
 def check_batches(subject: Subject) -> None:
-    """One token, two, and as many as ``batch_limit`` says: all accepted, one Outcome each, in order; a dead one alone dies."""
+    """One token, two, and as many as ``batch_limit`` says: all accepted, one Outcome each, in order; a dead one alone dies.
+
+    A repeat of a batch has the ids of the first.
+    """
     limit = subject.vendor.adapter.batch_limit
     for count in sorted({1, min(2, limit), limit}):
         emulator, account = subject.emulator(), subject.fresh_account()
@@ -50,6 +53,11 @@ def check_batches(subject: Subject) -> None:
         auth = subject.authorize(emulator, account)
         answer, outcomes = _exchange(subject, emulator, push, auth, f"a push to {count} tokens")
         _check_taken(push, answer, outcomes, f"a push to {count} tokens")
+        again, outcomes = _exchange(subject, emulator, subject.push(count, at=30.0), auth, "the batch again")
+        promise(all(o.action is Action.ACCEPTED for o in outcomes), "the same batch again is refused")
+        ids = {(one.token, one.vendor_id) for one in answer.accepted}
+        same = {(one.token, one.vendor_id) for one in again.accepted} <= ids
+        promise(same, f"a push to {count} tokens again has other ids: it would be shown twice")
     if limit > 1 and (dead := subject.dead()) is not None:
         count = min(limit, 3)
         tokens = [subject.numbered(n) for n in range(count)]
@@ -154,11 +162,20 @@ def check_accepted_content(subject: Subject) -> None:
 def _exchange(
     subject: Subject, emulator: Emulator, push: Push, auth: Auth | None, case: str
 ) -> tuple[Answer, list[Outcome]]:
-    request: Request | None = rendered(subject, push, case, auth=auth)
-    if request is None:
-        raise NotConformant(f"render refuses {case}")
-    answer = _handled(subject, emulator, subject.call(request), case)
-    return answer, interpreted(subject, push, answer.response, case)
+    """The last answer and the outcomes, after every follow-up that the adapter asks for."""
+    for call in range(1, MOST_FOLLOW_UPS + 2):
+        request: Request | None = rendered(subject, push, f"{case}, call {call}", auth=auth)
+        if request is None:
+            raise NotConformant(f"render refuses {case}")
+        again = rendered(subject, push, case, auth=auth)
+        promise(again == request, f"render gives another request the second time ({case}, call {call})")
+        answer = _handled(subject, emulator, subject.call(request), case)
+        read = understood(subject, push, answer.response, case)
+        if not isinstance(read, FollowUp):
+            return answer, read
+        promise(not answer.accepted, f"the emulator shows {case} before the last call")
+        push = msgspec.structs.replace(push, stage=read.stage)
+    raise NotConformant(f"more than {MOST_FOLLOW_UPS} follow-ups for {case}")
 
 
 def _handled(subject: Subject, emulator: Emulator, call: Call, case: str) -> Answer:

@@ -7,7 +7,7 @@ from math import isfinite
 
 from pushgw.vendor.adapter import AuthFailed
 from pushgw.vendor.http import Response
-from pushgw.vendor.push import Action, Outcome, Push
+from pushgw.vendor.push import Action, FollowUp, Outcome, Push
 from pushgw.vendor.testing.promise import NotConformant, promise, shown
 from pushgw.vendor.testing.samples import RETRY_AFTERS, STATUSES, UNREADABLE, altered, cut_short
 from pushgw.vendor.testing.subject import Subject
@@ -23,7 +23,7 @@ def check_every_code(subject: Subject) -> None:
         if code in subject.token_server_codes:
             _check_token_server_code(subject, code, action)
             continue
-        push, response = subject.push(subject.targets_for(code)), _response_for(subject, code)
+        push, response = subject.push_for(code), _response_for(subject, code)
         outcome = interpreted(subject, push, response, f"the answer with code {code}")[0]
         told = f"{code}: the table says {action!s}, interpret {outcome.action!s} ({shown(outcome.code)})"
         promise(outcome.action == action, told)
@@ -69,7 +69,7 @@ def check_broken_answers(subject: Subject) -> None:
     """The vendor's own answers, cut short or with a value of the wrong type, never raise; cut short they decide nothing."""
     dead = subject.dead_statuses()
     for code, response in _answers(subject):
-        push = subject.push(subject.targets_for(code))
+        push = subject.push_for(code)
         for short in cut_short(response):
             told = f"the answer with code {code} cut to {len(short.body)} bytes"
             action = interpreted(subject, push, short, told)[0].action
@@ -79,7 +79,7 @@ def check_broken_answers(subject: Subject) -> None:
             )
             promise(action is not Action.ACCEPTED or subject.status_decides, f"{told} counts as accepted")
         for where, odd in altered(response):
-            interpreted(subject, push, odd, f"the answer with code {code}, odd at {where}")
+            understood(subject, push, odd, f"the answer with code {code}, odd at {where}")
 
 
 def check_retry_after(subject: Subject) -> None:
@@ -102,12 +102,13 @@ def check_retry_after(subject: Subject) -> None:
 def check_words(subject: Subject) -> None:
     """Reason and hint are one short line each, and never quote the token back, however the vendor words it."""
     for code, response in _answers(subject):
-        push = subject.push(subject.targets_for(code))
+        push = subject.push_for(code)
         token = push.targets[0].token
         for text in (f"no such device: {token}", "long words " * 10_000, "one\nline\r\nand another"):
             for where, loud in altered(response, text):
                 told = f"the answer with code {code}, with {shown(text, 20)} at {where}"
-                for outcome in interpreted(subject, push, loud, told):
+                read = understood(subject, push, loud, told)
+                for outcome in [] if isinstance(read, FollowUp) else read:
                     said = (outcome.reason, outcome.hint)
                     promise(
                         not any(token in words for words in said), f"{told}: the Outcome quotes the token"
@@ -120,10 +121,20 @@ def check_words(subject: Subject) -> None:
 
 def interpreted(subject: Subject, push: Push, response: Response, case: str) -> list[Outcome]:
     """What the adapter makes of it. Raises NotConformant unless that is one sound Outcome for each target."""
+    outcomes = understood(subject, push, response, case)
+    if isinstance(outcomes, FollowUp):
+        raise NotConformant(f"interpret wants a follow-up, where it must decide, for {case}")
+    return outcomes
+
+
+def understood(subject: Subject, push: Push, response: Response, case: str) -> list[Outcome] | FollowUp:
+    """As ``interpreted``, where a FollowUp will do."""
     try:
         outcomes = subject.vendor.adapter.interpret(push, subject.fresh_account(), response)
     except Exception as error:
         raise NotConformant(f"interpret raises {type(error).__name__} for {case}") from error
+    if isinstance(outcomes, FollowUp):
+        return outcomes
     fitting = isinstance(outcomes, list) and len(outcomes) == len(push.targets)
     promise(fitting, f"interpret must give a list of {len(push.targets)} Outcomes for {case}")
     for outcome in outcomes:

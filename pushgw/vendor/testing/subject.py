@@ -58,6 +58,10 @@ class Subject:
         """To how many tokens the push went that is answered with ``code``."""
         return 1
 
+    def push_for(self, code: str) -> Push:
+        """The push that is answered with ``code``. Default: to ``targets_for(code)`` tokens, at its first call."""
+        return self.push(self.targets_for(code))
+
     def response_for(self, code: str) -> Response:
         """The vendor's answer with this code.
 
@@ -68,7 +72,7 @@ class Subject:
             return Response(status=status)
         emulator = self.emulator()
         account = self.fresh_account()
-        push = self.push(self.targets_for(code))
+        push = self.push_for(code)
         auth = self.authorize(emulator, account)
         if code != next(
             (c for c, (action, _) in self.vendor.results.items() if action == Action.ACCEPTED), None

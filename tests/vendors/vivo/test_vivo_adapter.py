@@ -81,12 +81,6 @@ def test_golden_request() -> None:
     )
 
 
-def test_a_request_carries_one_regid() -> None:
-    """vivo's lists need two calls, so that a push is never given more than one target."""
-    assert ADAPTER.batch_limit == 1
-    assert (ADAPTER.push_platform, ADAPTER.platforms) == (7, {"android"})
-
-
 def test_endpoints() -> None:
     """endpoint serves authorization too; auth_endpoint beats it there."""
     both = account(endpoint="https://127.0.0.1:8443", auth_endpoint="https://auth.example")

@@ -324,7 +324,9 @@ def test_broken_bodies(body: bytes) -> None:
 def test_only_post_and_only_its_own_paths() -> None:
     """Another method is none of vivo's; other paths are not vivo's."""
     double = VivoEmulator([account()])
-    given = Call(method="GET", path="/message/auth", headers={}, body=b"")
-    assert double.handle(given, NOW).response.status == 405
+    for path in ("/message/auth", "/message/send", "/message/saveListPayload", "/message/pushToList"):
+        given = Call(method="GET", path=path, headers={}, body=b"")
+        assert double.handle(given, NOW).response.status == 405
     assert double.claims("POST", "/message/send?x=1")
-    assert not double.claims("POST", "/message/pushToList")
+    assert double.claims("POST", "/message/pushToList")
+    assert not double.claims("POST", "/message/all")
