@@ -8,7 +8,7 @@ from pushgw.credentials.check import Check, Result
 from pushgw.vendor.adapter import Account, Adapter, Auth, AuthFailed, Refused
 from pushgw.vendor.http import TransportError, TransportFactory
 from pushgw.vendor.probe import Probe
-from pushgw.vendor.push import Action, Outcome
+from pushgw.vendor.push import Action, FollowUp, Outcome
 from pushgw.vendor.send import AsyncSender
 from pushgw.vendor.token_cache import NOT_REACHED, TokenCache
 
@@ -95,7 +95,9 @@ class _Attempt:
     async def _sent(self, probe: Probe, auth: Auth) -> Outcome:
         request = self.adapter.render_probe(probe, self.account, auth if auth.value else None)
         response = await self.sender.send(request)
-        return self.adapter.interpret(probe.push, self.account, response)[0]
+        read = self.adapter.interpret(probe.push, self.account, response)
+        assert not isinstance(read, FollowUp)  # noqa: S101  a probe is one call
+        return read[0]
 
 
 def _judged(probe: Probe, outcome: Outcome) -> Check:
