@@ -4,11 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test check test-kafka bench docs format lock wheel clean
+.PHONY: help demo test check test-kafka chaos chaos-short chaos-long chaos-planted bench docs format lock wheel clean
 .DEFAULT_GOAL := help
 
 help: ## these lines
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: pushgw needs Python 3.11 or newer; name it with make PYTHON=python3.12"; exit 1; }
@@ -38,6 +38,18 @@ $(KAFKA_LIB)/.fetched: tests/kafka/pom.xml
 
 test-kafka: $(STAMP) $(KAFKA_LIB)/.fetched ## end-to-end tests on a real Apache Kafka (Java 17, Maven)
 	$(BIN)/pytest -m kafka tests
+
+chaos: $(STAMP) $(KAFKA_LIB)/.fetched ## 40,000 records while a nemesis kills gateways, Kafka, state; nothing lost or doubled (5 min)
+	$(BIN)/python -m tests.chaos $(CHAOS)
+
+chaos-short: $(STAMP) $(KAFKA_LIB)/.fetched ## the same with 4,000 records (1 min)
+	$(BIN)/python -m tests.chaos --profile short $(CHAOS)
+
+chaos-long: $(STAMP) $(KAFKA_LIB)/.fetched ## the same with 1,000,000 records and 30 % vendor faults (hours)
+	$(BIN)/python -m tests.chaos --profile long $(CHAOS)
+
+chaos-planted: $(STAMP) $(KAFKA_LIB)/.fetched ## bugs that are planted in a copy must be caught by the short run
+	$(BIN)/pytest -m chaos tests/chaos
 
 bench: $(STAMP) ## CPU us per push and pushes/s, as ratios to a baseline of the same run
 	$(BIN)/python -m bench
