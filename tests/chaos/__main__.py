@@ -69,6 +69,7 @@ def _judge(history: History, wanted: argparse.Namespace) -> int:
 def _profile(wanted: argparse.Namespace) -> Profile:
     profile = PROFILES[wanted.profile]
     given = {name: getattr(wanted, name) for name in ("records", "duration", "fault_share")}
+    given["always"] = tuple(wanted.fault)
     return msgspec.structs.replace(profile, **{n: v for n, v in given.items() if v is not None})
 
 
@@ -85,6 +86,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--records", type=int, help="instead of the profile's number")
     parser.add_argument("--duration", type=float, help="s of publishing instead of the profile's")
     parser.add_argument("--fault-share", type=float, help="mean share of vendor faults, 0...1")
+    parser.add_argument(
+        "--fault", action="append", default=[], help="one fault all the time, vendor=code:share"
+    )
     parser.add_argument("--no-give-up", action="store_true", help="a push that was given up is a violation")
     parser.add_argument("--keep", type=Path, help="folder for logs and histories")
     parser.add_argument("--check", type=Path, help="judge a kept folder again; runs nothing")

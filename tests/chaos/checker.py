@@ -133,6 +133,7 @@ class _Court:
     def _dead_letter(self, source: str, due: Expectation) -> None:
         letters = [one for one in self._handed.get(source, ()) if one.letter]
         self.count("dead letters", len(letters))
+        self.count("repeated dead letters", max(0, len(letters) - 1))
         if due.letter and not letters:
             self.accuse(Sin.LOST, due.draft.number, f"{source} is no message and has no dead letter")
         if letters and not due.letter:
@@ -167,7 +168,8 @@ class _Court:
         if (user, "") in told:
             return
         missing = [device for device, _ in receiver.devices if (user, device) not in told]
-        if missing or not receiver.devices:
+        silent = not any(told_user == user for told_user, _ in told)  # else it is wrong, and accused of that
+        if missing or (silent and not receiver.devices):
             what = f"{user} {', '.join(missing)}".strip()
             self.accuse(Sin.LOST, due.draft.number, f"{source}: no receipt for {what}")
 

@@ -76,4 +76,6 @@ class Nemesis:
         now = time.time()
         for vendor, (since, what) in self._faulty.items():
             self.windows.append(Window(vendor, since, now, what))
-        self._faulty = {fault.partition("=")[0]: (now, fault) for fault in faults}
+        self._faulty = {
+            fault.partition("=")[0]: (now, fault) for fault in faults if not fault.endswith(":0%")
+        }

@@ -45,6 +45,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     gateways: int = 1
     fault_share: float = 0.0
     """Of the vendors' requests, on average."""
+    always: tuple[str, ...] = ()
+    """Faults that hold all the time beside the drawn ones, until all is healed."""
     fault_window: float = 8.0
     """So long faults stay the same, s."""
     quiet: float = 120.0
@@ -136,9 +138,9 @@ def _fault_windows(rng: random.Random, profile: Profile) -> list[Strike]:
     """Every so many seconds each vendor has other faults, or none; the last strike heals all."""
     found: list[Strike] = []
     at = 0.0
-    while at < profile.duration and profile.fault_share > 0:
-        faults = tuple(fault for vendor in VENDORS for fault in _faults_of(rng, vendor, profile.fault_share))
-        found.append(Strike(at=at, blow=Blow.FAULTS, faults=faults))
+    while at < profile.duration and (profile.fault_share > 0 or profile.always):
+        drawn = tuple(fault for vendor in VENDORS for fault in _faults_of(rng, vendor, profile.fault_share))
+        found.append(Strike(at=at, blow=Blow.FAULTS, faults=profile.always + drawn))
         at += profile.fault_window
     return [*found, Strike(at=profile.duration, blow=Blow.FAULTS)]
 
@@ -154,5 +156,5 @@ def _faults_of(rng: random.Random, vendor: str, share: float) -> list[str]:
         return [f"{vendor}={code}:100%"]
     if luck < 0.43:
         return []
-    usual = min(1.0, max(0.0, share - 0.1) / 0.57) if share >= 0.1 else share / 0.57
+    usual = (share - 0.1) / 0.57 if share >= 0.1 else share / 0.57
     return [f"{vendor}={code}:{min(1.0, usual * rng.uniform(0.5, 1.5)) * 100:.0f}%"]
