@@ -96,7 +96,12 @@ def test_a_bad_file_costs_only_its_own_devices(certs: Path) -> None:
         ('loft = "L1"', 'loft = "X1"', "credential.loft", "begins with L"),
         ('loft = "L1"\n', "", "credential.loft", "is missing"),
         ('loft = "L1"', 'lofty = "L1"', "credential.loft", "lofty"),
-        ('key_file = "key.bin"', 'key_file = "no.bin"', "credential.key_file", "no.bin does not exist; put it there"),
+        (
+            'key_file = "key.bin"',
+            'key_file = "no.bin"',
+            "credential.key_file",
+            "no.bin does not exist; put it there",
+        ),
         ('key_file = "key.bin"', "key_file = 7", "credential.key_file", "name of a file"),
         ('secret = "hush-hush"', 'secret = { env = "NOPE" }', "credential.secret", "NOPE is not set"),
         ('secret = "hush-hush"', 'secret = { what = "NOPE" }', "credential.secret", "{ env"),
