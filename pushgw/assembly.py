@@ -6,9 +6,10 @@ import random
 import time
 from collections.abc import Callable
 
-from pushgw.credentials import CredentialDirectory, load_directory
+from pushgw.credentials import CredentialDirectory, CredentialWatch, DirectoryShelf, load_directory
 from pushgw.credentials.directory_store import DirectoryStore
 from pushgw.credentials.material import CredentialStore
+from pushgw.credentials.watch import Shelf
 from pushgw.delivery.decide import Decider
 from pushgw.delivery.dispatcher import Dispatcher
 from pushgw.delivery.lane import OnEndings
@@ -31,6 +32,11 @@ def credentials_of(settings: Settings) -> CredentialDirectory:
 def credential_store_of(settings: Settings) -> CredentialStore:
     """Where credentials are kept, to be changed."""
     return DirectoryStore(settings.credentials.directory, installed_vendors())
+
+
+def credential_shelf_of(settings: Settings) -> Shelf:
+    """Where a running gateway sees credentials change."""
+    return DirectoryShelf(settings.credentials.directory, installed_vendors())
 
 
 def assemble(
@@ -62,6 +68,7 @@ def assemble(
         state=state,
         decider=Decider(settings.policy, book, limiter=_limiter(settings.policy)),
         make_dispatcher=make_dispatcher,
+        watch=CredentialWatch(book, credential_shelf_of(settings), clock=clock),
         clock=clock,
     )
 

@@ -17,6 +17,7 @@ from typing import TypeVar
 
 import structlog
 
+from pushgw.credentials import CredentialWatch
 from pushgw.delivery.decide import Decider
 from pushgw.delivery.deferral import narrowed, resume
 from pushgw.delivery.dispatcher import Dispatcher
@@ -70,10 +71,12 @@ class Gateway:
         decider: Decider,
         make_dispatcher: Callable[[Callable[[list[Ending]], None]], Dispatcher],
         retries: Intake | None = None,
+        watch: CredentialWatch | None = None,
         clock: Callable[[], float] = time.time,
         tally: Tally | None = None,
     ) -> None:
-        """``retries``: the retry topics' intake; None where `dispatch.retry_tiers` is empty."""
+        """``retries``: the retry topics' intake; None where `dispatch.retry_tiers` is empty. ``watch``: of the
+        decider's credentials, while the gateway runs."""
         self._settings = settings
         self._intake = intake
         self._retries = retries
@@ -81,6 +84,7 @@ class Gateway:
         tiers = settings.dispatch.retry_tiers if retries is not None else ()
         self._tiers = {settings.kafka.topics.retry(tier): tier for tier in tiers}
         self._taking = asyncio.Lock()
+        self._watch = watch
         self._outlet = outlet
         self._state = state
         self._decider = decider
@@ -114,7 +118,9 @@ class Gateway:
         await self._outlet.start()
         await asyncio.gather(*(intake.start(self._finish_partitions) for intake in self._intakes))
         pipelines = [self._pipeline(intake) for intake in self._intakes]
-        loops = (*pipelines, self._settler.run(), self._commit_loop(), self._expire_loop())
+        loops = [*pipelines, self._settler.run(), self._commit_loop(), self._expire_loop()]
+        if self._watch is not None:
+            loops.append(self._watch.run(self._dispatcher.supersede))
         tasks = [asyncio.create_task(loop) for loop in loops]
         stopped = asyncio.create_task(self._stopping.wait())
         try:

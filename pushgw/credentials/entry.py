@@ -12,7 +12,19 @@ class CredentialEntry:
     the vendor refuses the credential.
     """
 
-    __slots__ = ("account", "adapter", "business_id", "fault", "ios", "platforms", "refused", "vendor")
+    __slots__ = (
+        "account",
+        "adapter",
+        "business_id",
+        "expires_at",
+        "fault",
+        "fingerprint",
+        "ios",
+        "platforms",
+        "refused",
+        "stale",
+        "vendor",
+    )
 
     def __init__(
         self,
@@ -23,6 +35,7 @@ class CredentialEntry:
         account: Account | None = None,
         fault: str | None = None,
         platforms: frozenset[str] = frozenset(),
+        fingerprint: bytes = b"",
     ) -> None:
         """``platforms``: those of the vendor, where the file is at fault but says whose it is."""
         self.business_id = business_id
@@ -31,6 +44,12 @@ class CredentialEntry:
         self.account = account
         self.fault = fault
         self.refused: str | None = None
+        self.stale: str | None = None
+        """The newest file is at fault, so that this older one goes on: what is wrong with it."""
+        self.fingerprint = fingerprint
+        """Differs when anything that it was read from does."""
+        self.expires_at = account.credential.summary().expires_at if account else None
+        """When a certificate in it ends, epoch s; None where nothing does."""
         self.platforms: frozenset[str] = adapter.platforms if adapter else platforms
         self.ios = adapter.ios if adapter else False
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -60,6 +61,32 @@ def read_credential(
     return _Reader(source, business_id, vendors, environ).read()
 
 
+class _Hashed:
+    """A source that remembers a digest of all that was read from it."""
+
+    def __init__(self, source: Source) -> None:
+        self.name = source.name
+        self._source = source
+        self._digest = sha256()
+
+    @property
+    def fingerprint(self) -> bytes:
+        return self._digest.digest()
+
+    def toml(self) -> bytes:
+        return self._noted("", self._source.toml())
+
+    def file(self, name: str) -> bytes:
+        return self._noted(name, self._source.file(name))
+
+    def exposure(self, name: str) -> str | None:
+        return self._source.exposure(name)
+
+    def _noted(self, name: str, content: bytes) -> bytes:
+        self._digest.update(f"{name}\0{len(content)}\0".encode("utf-8", "surrogatepass") + content)
+        return content
+
+
 class _Reader:
     """Reads one file; gathers its faults instead of stopping at the first."""
 
@@ -70,7 +97,7 @@ class _Reader:
         vendors: Mapping[str, Vendor],
         environ: Mapping[str, str],
     ) -> None:
-        self.source = source
+        self.source = _Hashed(source)
         self.business_id = business_id
         self.vendors = vendors
         self.environ = environ
@@ -104,8 +131,20 @@ class _Reader:
         if self.faults or account is None or vendor is None:
             platforms = vendor.adapter.platforms if vendor else frozenset()
             fault = "; ".join(str(f) for f in self.faults)
-            return CredentialEntry(self.business_id, vendor_name, fault=fault, platforms=platforms)
-        return CredentialEntry(self.business_id, vendor_name, adapter=vendor.adapter, account=account)
+            return CredentialEntry(
+                self.business_id,
+                vendor_name,
+                fault=fault,
+                platforms=platforms,
+                fingerprint=self.source.fingerprint,
+            )
+        return CredentialEntry(
+            self.business_id,
+            vendor_name,
+            adapter=vendor.adapter,
+            account=account,
+            fingerprint=self.source.fingerprint,
+        )
 
     def _fault(self, field: str, sentence: str) -> None:
         self.faults.append(Fault(self.source.name, field, sentence))

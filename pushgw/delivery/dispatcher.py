@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import structlog
 
@@ -44,7 +44,8 @@ class Dispatcher:
         self._rng = rng
         self._enough = AHEAD * settings.in_flight
         self._lanes: dict[int, Lane] = {}
-        self._senders: list[AsyncSender] = []
+        self._leaving: set[Lane] = set()
+        self._closing: set[asyncio.Task[None]] = set()
 
     def dispatch(self, shipments: list[Shipment]) -> None:
         """Hand over; returns at once. Endings come back through ``on_endings``."""
@@ -61,7 +62,7 @@ class Dispatcher:
     @property
     def open(self) -> int:
         """Shipments in all lanes. Each holds ``dispatch.backlog`` at most, so that none fills up the others' room."""
-        return sum(lane.open for lane in self._lanes.values())
+        return sum(lane.open for lane in (*self._lanes.values(), *self._leaving))
 
     @property
     def lanes(self) -> dict[int, Lane]:
@@ -79,8 +80,24 @@ class Dispatcher:
 
     async def close(self) -> None:
         """Abandon what is open and close all connections."""
-        await asyncio.gather(*(lane.close() for lane in self._lanes.values()))
-        await asyncio.gather(*(sender.close() for sender in self._senders))
+        lanes = [*self._lanes.values(), *self._leaving]
+        await asyncio.gather(*(lane.close() for lane in lanes), *self._closing)
+
+    def supersede(self, business_ids: Iterable[int]) -> None:
+        """These credentials were replaced or removed: their lanes finish what they have and close; the next push opens
+        a lane of the new one."""
+        for business_id in business_ids:
+            lane = self._lanes.pop(business_id, None)
+            if lane is not None:
+                log.info("lane_superseded", credential=business_id, open=lane.open)
+                self._leaving.add(lane)
+                lane.leave(self._left)
+
+    def _left(self, lane: Lane) -> None:
+        self._leaving.discard(lane)
+        task = asyncio.get_running_loop().create_task(lane.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     def _opened(self, group: list[Shipment]) -> Lane | None:
         """A new lane; None when its connections cannot be set up, which makes the credential unusable (C4)."""
@@ -109,12 +126,12 @@ class Dispatcher:
         sender = AsyncSender(
             self._auth_transport, timeout=AUTH_TIMEOUT_S, http2=adapter.http2, tls=adapter.tls(account)
         )
-        self._senders.append(sender)
         tokens = TokenCache(adapter, account, sender.send, self._clock, rng=self._rng)
         return Lane(
             entry,
             self._transport,
             tokens,
+            sender,
             self._settings,
             on_endings=self._on_endings,
             clock=self._clock,

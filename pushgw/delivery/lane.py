@@ -19,6 +19,7 @@ from pushgw.settings import DispatchSettings
 from pushgw.vendor.adapter import Auth, AuthFailed, Refused
 from pushgw.vendor.http import Completion, Request, Response, Transport, TransportFactory
 from pushgw.vendor.push import MOST_FOLLOW_UPS, Action, FollowUp, Outcome, Push
+from pushgw.vendor.send import AsyncSender
 from pushgw.vendor.token_cache import TokenCache
 
 log = structlog.get_logger()
@@ -77,6 +78,7 @@ class Lane:
         entry: CredentialEntry,
         transport: TransportFactory,
         tokens: TokenCache,
+        sender: AsyncSender,
         settings: DispatchSettings,
         *,
         on_endings: OnEndings,
@@ -90,6 +92,9 @@ class Lane:
         self._account = entry.account
         self._settings = settings
         self._tokens = tokens
+        self._sender = sender
+        self._left: Callable[[Lane], None] | None = None
+        self._leaving = False
         self._on_endings = on_endings
         self._clock = clock
         self._rng = rng
@@ -141,7 +146,7 @@ class Lane:
         self._pump()
 
     async def close(self) -> None:
-        """Abandon what is open (without an ending: the record is delivered again) and close the connections."""
+        """Abandon what is open (without an ending: the record is delivered again) and close all connections."""
         self._on_endings = _ignore
         self._closed = True
         for handle, _ in self._waiting.values():
@@ -150,7 +155,25 @@ class Lane:
         if self._refreshing:
             self._refreshing.cancel()
             await asyncio.gather(self._refreshing, return_exceptions=True)
-        await self._transport.close()
+        await asyncio.gather(self._transport.close(), self._sender.close())
+
+    def leave(self, left: Callable[[Lane], None]) -> None:
+        """Another credential has taken this one's place: finish what is here, then call ``left``.
+
+        A push that the old credential can no longer send is deferred, not failed: the new one will send it.
+        """
+        self._left = left
+        self._leaving = True
+        self._pump()
+
+    def _may_have_left(self) -> None:
+        if self._left is not None and self._open == 0:
+            left, self._left = self._left, None
+            left(self)
+
+    def _refused(self, end: End) -> End:
+        """How a push ends that this credential cannot send: another one may send it when this one is leaving."""
+        return End.DEFERRED if self._leaving else end
 
     # --- on the way out ----------------------------------------------------------------------------------
 
@@ -170,11 +193,15 @@ class Lane:
 
     def _pump(self) -> None:
         """Start what may start: within the in-flight limit, with a fresh authorization."""
-        if not self._ready or self._closed:
-            return
+        if self._ready and not self._closed:
+            self._start()
+        if self._leaving:
+            self._may_have_left()
+
+    def _start(self) -> None:
         health = self.health
         if self.entry.refused is not None:
-            self._drop_ready(End.UNUSABLE, self.entry.refused)
+            self._drop_ready(self._refused(End.UNUSABLE), self.entry.refused)
         elif health.down:
             self._drop_ready(End.DEFERRED, f"{self.entry.vendor} does not work at the moment")
         elif self._in_flight < health.limit and not health.paused:
@@ -265,7 +292,7 @@ class Lane:
         if outcome.action is Action.CONFIG:
             self.health.refused(outcome, _words(outcome))
             for shipment in waiting:
-                endings += self._endings(shipment, End.CREDENTIAL, outcome, _words(outcome))
+                endings += self._endings(shipment, self._refused(End.CREDENTIAL), outcome, _words(outcome))
                 self._finish(shipment)
         else:
             self.health.failed(self._clock(), _words(outcome))
@@ -359,7 +386,8 @@ class Lane:
                 why.append(outcome)
             elif action in (Action.CONFIG, Action.AUTH):
                 self.health.refused(outcome, _words(outcome))
-                endings.append(self._ending(shipment, parcel, End.CREDENTIAL, outcome, _words(outcome), now))
+                end = self._refused(End.CREDENTIAL)
+                endings.append(self._ending(shipment, parcel, end, outcome, _words(outcome), now))
             else:
                 if action is Action.ACCEPTED:
                     accepted += 1

@@ -61,6 +61,7 @@ class ByHand:
 
     def __init__(self) -> None:
         self.waiting: list[tuple[Shipment, Request]] = []
+        self.closed = False
         self._on_complete: OnComplete | None = None
 
     def __call__(self, *, on_complete: OnComplete, timeout: float, http2: bool, tls: TlsOptions) -> ByHand:
@@ -71,6 +72,7 @@ class ByHand:
         self.waiting += requests  # type: ignore[arg-type]  # tags are shipments
 
     async def close(self) -> None:
+        self.closed = True
         self.waiting.clear()
 
     def answer(self, words: str | TransportError) -> Request:

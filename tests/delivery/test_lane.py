@@ -254,3 +254,44 @@ async def test_a_closed_lane_ends_nothing(desk: Any, entry: Make, ship: Make) ->
     desk.offer(ship(entry(), "bob"))
     await desk.dispatcher.close()
     assert desk.endings == []
+
+
+async def test_a_superseded_lane_drains_while_the_new_one_takes_over(
+    desk: Any, entry: Make, ship: Make
+) -> None:
+    """What the old lane has is finished by it; the next push goes over a lane of the new credential; then the old one closes."""
+    desk.offer(ship(entry(1), "bob"))
+    old = desk.vendors.pop(1)
+    desk.dispatcher.supersede([1])
+    desk.offer(ship(entry(1), "carol"))
+    assert (len(old.waiting), len(desk.vendors[1].waiting)) == (1, 1)
+    assert desk.dispatcher.open == 2
+    desk.vendors[1].answer("accepted")
+    old.answer("accepted")
+    assert desk.ends == [("carol", End.PUSHED), ("bob", End.PUSHED)]
+    assert desk.dispatcher.open == 0
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert old.closed
+
+
+async def test_what_a_withdrawn_credential_cannot_send_any_more_is_deferred(
+    desk: Any, entry: Make, ship: Make
+) -> None:
+    """The old key was revoked while pushes were under way: they go to the retry topics, where the new key sends them."""
+    desk.offer(ship(entry(1), "bob", body="1"), ship(entry(1), "bob", body="2"))
+    old = desk.vendors.pop(1)
+    desk.dispatcher.supersede([1])
+    old.answer("config")
+    assert desk.ends == [("bob", End.DEFERRED), ("bob", End.DEFERRED)]
+
+
+async def test_an_idle_lane_makes_way_at_once(desk: Any, entry: Make, ship: Make) -> None:
+    """Nothing open: it closes; an id without a lane is no matter."""
+    desk.offer(ship(entry(1), "bob"))
+    old = desk.vendors[1]
+    old.answer("accepted")
+    desk.dispatcher.supersede([1, 2])
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert old.closed
