@@ -52,7 +52,7 @@ def main() -> int:
 
 
 def _judge(history: History, wanted: argparse.Namespace) -> int:
-    verdict = judge(history, may_give_up=not wanted.no_give_up)
+    verdict = judge(history, may_give_up=wanted.may_give_up)
     facts = summary(history, verdict)
     print(json.dumps(facts) if wanted.json else table(facts))
     if wanted.json_file:
@@ -89,7 +89,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--fault", action="append", default=[], help="one fault all the time, vendor=code:share"
     )
-    parser.add_argument("--no-give-up", action="store_true", help="a push that was given up is a violation")
+    parser.add_argument(
+        "--may-give-up", action="store_true", help="a push that met vendor faults may be given up"
+    )
     parser.add_argument("--keep", type=Path, help="folder for logs and histories")
     parser.add_argument("--check", type=Path, help="judge a kept folder again; runs nothing")
     parser.add_argument("--json", action="store_true", help="the summary as one object")

@@ -61,8 +61,8 @@ class Verdict(msgspec.Struct, kw_only=True):
         return [violation for violation in self.violations if violation.sin is sin]
 
 
-def judge(history: History, *, may_give_up: bool = True) -> Verdict:
-    """``may_give_up``: pushes that met a vendor's faults may end as given up (without durable retries)."""
+def judge(history: History, *, may_give_up: bool = False) -> Verdict:
+    """``may_give_up``: pushes that met a vendor's faults may end as given up (a gateway without durable retries)."""
     setup = history.setup
     cast = Cast(setup.seed, setup.people)
     script = Script(setup.seed, cast, setup.epoch)
@@ -74,8 +74,9 @@ def judge(history: History, *, may_give_up: bool = True) -> Verdict:
     court.receipts()
     court.notifications()
     court.tokens()
-    for place, sentence in premature(history.samples, [one.place for one in stored], court.covered()):
-        court.accuse(Sin.PREMATURE, by_source[spelled(place)].draft.number, sentence)
+    numbers, covered = court.covered()
+    for place, sentence in premature(history.samples, covered):
+        court.accuse(Sin.PREMATURE, numbers[place], sentence)
     return court.verdict
 
 
@@ -228,14 +229,23 @@ class _Court:
 
     # --- 4: when a record was settled, by the samples of the watcher --------------------------------------
 
-    def covered(self) -> dict[Place, int]:
-        """For each record the number of the first sample by which all of it was settled or handed on."""
+    def covered(self) -> tuple[dict[Place, int], dict[Place, int]]:
+        """For each place of messages and retries: the record's number, and the first sample by which all of it was
+        settled or handed on."""
         clock = _SampleClock(self._history.samples)
+        numbers: dict[Place, int] = {}
         covered: dict[Place, int] = {}
         for one in self._history.stored:
             source = spelled(one.place)
+            numbers[one.place] = one.number
             covered[one.place] = self._settled_at(source, self._by_source[source], clock)
-        return covered
+        for handed in self._history.handed:
+            due = self._by_source.get(handed.source)
+            if due is None or handed.letter:
+                continue
+            numbers[handed.place] = due.draft.number
+            covered[handed.place] = self._returned_at(handed, clock)
+        return numbers, covered
 
     def _settled_at(self, source: str, due: Expectation, clock: _SampleClock) -> int:
         handed = self._handed.get(source, [])
@@ -244,16 +254,30 @@ class _Court:
         told = self._told.get(source, {})
         latest = 0
         for receiver in due.dues:
-            whole = _first(clock, told.get((receiver.user, ""), ()))
+            user = receiver.user
+            whole = _first(clock, told.get((user, ""), ()))
             each = [
-                min(
-                    _first(clock, told.get((receiver.user, device), ())),
-                    _handed_on(clock, handed, receiver.user, device),
-                )
+                min(_first(clock, told.get((user, device), ())), _handed_on(clock, handed, user, device))
                 for device, _ in receiver.devices
             ]
             latest = max(latest, min(whole, max(each, default=NEVER)))
         return latest
+
+    def _returned_at(self, retry: Handed, clock: _SampleClock) -> int:
+        """A retry is settled when each of its targets has a receipt, or was handed on once more."""
+        told = self._told.get(retry.source, {})
+        later = [h for h in self._handed[retry.source] if h.letter or h.attempt > retry.attempt]
+        return max(
+            (
+                min(
+                    _first(clock, told.get((user, device), ())),
+                    _first(clock, told.get((user, ""), ())),
+                    _handed_on(clock, later, user, device),
+                )
+                for user, device in retry.targets or ()
+            ),
+            default=0,
+        )
 
     # --- 5 -----------------------------------------------------------------------------------------------
 
@@ -289,10 +313,8 @@ class _SampleClock:
         return index if index < len(ends) else NEVER
 
 
-def premature(
-    samples: Sequence[Sample], places: Iterable[Place], covered: dict[Place, int]
-) -> Iterable[tuple[Place, str]]:
-    """The records that were below a committed offset when the outputs did not yet hold what settles them.
+def premature(samples: Sequence[Sample], covered: dict[Place, int]) -> Iterable[tuple[Place, str]]:
+    """The places that were below a committed offset when the outputs did not yet hold what settles them.
 
     Sound because each sample asks for the committed offsets first and for the ends of the outputs afterwards.
     """
@@ -303,18 +325,18 @@ def premature(
             past = committed[partition]
             past.append(max(offset, past[-1] if past else 0))
             numbers[partition].append(number)
-    for place in places:
+    for place, settled in covered.items():
         topic, partition, offset = place
         key = f"{topic}/{partition}"
         index = bisect_right(committed.get(key, []), offset)
         if index == len(committed.get(key, [])):
             continue
         sample = numbers[key][index]
-        if covered[place] > sample:
+        if settled > sample:
             yield (
                 place,
                 f"{spelled(place)} was committed by sample {sample} (offset {committed[key][index]}) and settled "
-                + ("never" if covered[place] == NEVER else f"by sample {covered[place]}"),
+                + ("never" if settled == NEVER else f"by sample {settled}"),
             )
 
 

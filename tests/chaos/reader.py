@@ -62,10 +62,10 @@ async def read_told(kafka: KafkaSettings) -> list[Told]:
     return [_told(r, decode(r.value)) async for r in _records(kafka, [kafka.topics.receipts])]
 
 
-async def read_handed(kafka: KafkaSettings) -> list[Handed]:
+async def read_handed(kafka: KafkaSettings, tiers: tuple[int, ...]) -> list[Handed]:
     """All retry records and dead letters of the message topic."""
     topics = kafka.topics
-    wanted = [topics.dead_letters, *(f"{topics.retries}.{tier}" for tier in (5, 30, 300, 1800))]
+    wanted = [topics.dead_letters, *(topics.retry(tier) for tier in tiers)]
     found = []
     async for record in _records(kafka, wanted):
         headers = {name: (value or b"").decode() for name, value in record.headers}

@@ -60,7 +60,7 @@ class _Run:
 
     async def play(self) -> History:
         stage, profile = self._stage, self._profile
-        await ensure_topics(self._kafka)
+        await ensure_topics(self._kafka, stage.settings.dispatch.retry_tiers)
         shared = self._setup.state != "sqlite"
         for _ in range(profile.gateways if shared else 1):
             stage.start_gateway()
@@ -98,7 +98,11 @@ class _Run:
             stored=await read_stored(self._kafka),
             sent=list(read_sent(stage.journal)),
             told=await read_told(self._kafka),
-            handed=[h for h in await read_handed(self._kafka) if h.source.startswith(self._messages)],
+            handed=[
+                one
+                for one in await read_handed(self._kafka, stage.settings.dispatch.retry_tiers)
+                if one.source.startswith(self._messages)
+            ],
             samples=self._watcher.samples,
             deeds=stage.deeds,
             windows=nemesis.windows,

@@ -17,13 +17,15 @@ import httpx
 
 from pushgw.sandbox.authority import make_authority
 from pushgw.sandbox.sandbox import example_directory, with_endpoint
-from pushgw.settings import CredentialSettings, KafkaSettings, Settings, StateSettings
+from pushgw.settings import CredentialSettings, DispatchSettings, KafkaSettings, Settings, StateSettings
 from tests.chaos.history import Deed
 from tests.real_kafka.broker import ApacheKafka
 
 SESSION_S = 3.0
 """Session timeout of the group: a killed gateway's partitions are free so soon."""
 PARTITIONS = 6
+RETRY_TIERS = (1, 3, 8)
+"""Waits of the retry topics, s: short, so that a run is soon quiet."""
 NEWBORN_S = 5.0
 """A gateway this young may not listen to signals yet."""
 
@@ -63,6 +65,7 @@ class Stage:
             ),
             state=StateSettings(url=state_url),
             credentials=CredentialSettings(directory=home / "certs"),
+            dispatch=DispatchSettings(retry_tiers=RETRY_TIERS),
         )
 
     @property
@@ -155,6 +158,10 @@ class Stage:
             "PUSHGW_DISPATCH__TIMEOUT": "2",
             "PUSHGW_DISPATCH__BACKOFF": "0.2",
             "PUSHGW_DISPATCH__BACKOFF_MAX": "2",
+            "PUSHGW_DISPATCH__RETRY_TIERS": ",".join(map(str, RETRY_TIERS)),
+            "PUSHGW_DISPATCH__BREAKER_AFTER": "1",
+            "PUSHGW_DISPATCH__BREAKER_PAUSE": "1",
+            "PUSHGW_DISPATCH__BREAKER_PAUSE_MAX": "4",
             "PUSHGW_SHUTDOWN__GRACE": "8",
             "PUSHGW_HTTP__LISTEN": "",
             "PUSHGW_LOG__FORMAT": "json",

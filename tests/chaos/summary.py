@@ -39,6 +39,7 @@ def summary(history: History, verdict: Verdict) -> dict[str, Any]:
         "receipts": counts.get("receipts", 0),
         "pushed": counts.get("pushed", 0),
         "dead letters": counts.get("dead letters", 0),
+        "retry records": sum(not one.letter for one in history.handed),
         "gateway kills": deeds[Blow.KILL.value],
         "gateway stops": deeds[Blow.END.value],
         "gateways added and removed": deeds[Blow.ADD.value] + deeds[Blow.REMOVE.value],

@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from pushgw.kafka.retry_intake import GROUP_SUFFIX
 from pushgw.settings import KafkaSettings
 from tests.chaos.history import Sample
 
@@ -41,15 +42,15 @@ class Watcher:
     async def sample(self) -> Sample:
         """One look. The order of its two questions is what makes the judgement on commits sound."""
         admin, consumer = await self._clients()
-        offsets = await admin.list_consumer_group_offsets(self._kafka.group_id)
-        committed = {f"{tp.topic}/{tp.partition}": o.offset for tp, o in offsets.items() if o.offset >= 0}
+        offsets = await self._committed(admin)
+        committed = {f"{tp.topic}/{tp.partition}": offset for tp, offset in offsets.items()}
         ends = await consumer.end_offsets([tp for tp in await partitions(admin) if self._is_output(tp.topic)])
         return Sample(time.time(), committed, {f"{tp.topic}/{tp.partition}": end for tp, end in ends.items()})
 
     async def behind(self) -> int:
         """Offsets of our inputs that are not committed. Raises KafkaError."""
         admin, consumer = await self._clients()
-        offsets = await admin.list_consumer_group_offsets(self._kafka.group_id)
+        known = await self._committed(admin)
         topics = self._kafka.topics
         inputs = (topics.messages, topics.user_events)
         ends = await consumer.end_offsets(
@@ -59,8 +60,7 @@ class Watcher:
                 if tp.topic in inputs or tp.topic.startswith(f"{topics.retries}.")
             ]
         )
-        known = {tp: offset.offset for tp, offset in offsets.items()}
-        return sum(max(0, end - max(0, known.get(tp, 0))) for tp, end in ends.items())
+        return sum(max(0, end - known.get(tp, 0)) for tp, end in ends.items())
 
     async def close(self) -> None:
         """Let go of the broker; the next look connects again."""
@@ -74,6 +74,14 @@ class Watcher:
                     await client
             except (KafkaError, TimeoutError, OSError):
                 pass  # it is being thrown away
+
+    async def _committed(self, admin: AIOKafkaAdminClient) -> dict[TopicPartition, int]:
+        """Of both groups: the retry topics have one of their own."""
+        found: dict[TopicPartition, int] = {}
+        for group in (self._kafka.group_id, self._kafka.group_id + GROUP_SUFFIX):
+            offsets = await admin.list_consumer_group_offsets(group)
+            found |= {tp: known.offset for tp, known in offsets.items() if known.offset >= 0}
+        return found
 
     def _keep(self, sample: Sample) -> None:
         last = self.samples[-1] if self.samples else None
