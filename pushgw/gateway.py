@@ -18,7 +18,7 @@ from typing import TypeVar
 import structlog
 
 from pushgw.credentials import CredentialWatch
-from pushgw.delivery.decide import Decider
+from pushgw.delivery.decide import HANDED_OVER, Decider
 from pushgw.delivery.deferral import narrowed, resume
 from pushgw.delivery.dispatcher import Dispatcher
 from pushgw.delivery.lane import End, Ending
@@ -339,6 +339,7 @@ class Gateway:
             except Exception as error:  # noqa: BLE001  as in _decode
                 self._poisoned(work.record, error)
                 continue
+            work.deferred = _handed_over_before(admission)
             work.open = len(decision.deliveries) + len(decision.suppressions) + len(expired)
             if work.open == 0:
                 self._close_record(work.record)
@@ -459,6 +460,14 @@ class Gateway:
         await self._dispatcher.close()
         await asyncio.gather(*(intake.close() for intake in self._intakes))
         await self._outlet.close()
+
+
+def _handed_over_before(admission: Admission) -> bool:
+    """Whether an earlier delivery of the record handed pushes to a retry topic: the record is not settled without them."""
+    for facts in admission.receivers:
+        if facts.done and any(HANDED_OVER in mark for mark in facts.done):
+            return True
+    return False
 
 
 def _letter_headers(record: Record, error: DecodeError) -> list[tuple[str, bytes]]:

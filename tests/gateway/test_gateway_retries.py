@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from pushgw.delivery.decide import handed_over
 from pushgw.kafka.record import Record
 from pushgw.messages.model import Source
+from pushgw.messages.retries import Return, retry_headers
+from pushgw.state.protocol import Settlement
 from pushgw.vendor.http import Response, TransportError
 
 Make = Callable[..., Any]
@@ -143,6 +146,25 @@ async def test_a_redelivered_record_leaves_alone_what_it_had_handed_over(
     await again.come_back()
     assert outcomes(again) == {("bob", "d", "pushed", ""): 1}
     await again.stop()
+
+
+async def test_a_redelivered_record_does_not_settle_what_it_had_handed_over(
+    plant: Any, message: Make
+) -> None:
+    """A crash after one device went to a retry topic, and before the other had ended: the redelivered record ends the
+    other one and is through, but the record as a whole is not settled: its retry must still pass."""
+    await plant.with_devices("bob", "eve")
+    before_the_crash = Settlement(source=SOURCE, done=(("bob", handed_over("d", 1)),), complete=False)
+    await plant.state.settle([before_the_crash], plant.now)
+    body = message(["bob", "eve"])
+    plant.intake.put(body)
+    await plant.until_idle()
+    assert outcomes(plant) == {("eve", "d", "pushed", ""): 1}
+    returning = Return(source=SOURCE, first_seen_ms=int(plant.now * 1000), attempt=2, targets=(("bob", "d"),))
+    record = Record(Source("x", 0, 0), b"k", json.dumps(body).encode(), (), 0, 0)
+    plant.outlet.deferred = [(5, record, retry_headers(returning, 0, "503", "busy"))]
+    await plant.come_back()
+    assert outcomes(plant) == {("eve", "d", "pushed", ""): 1, ("bob", "d", "pushed", ""): 1}
 
 
 async def test_a_redelivered_retry_is_sent_once(plant: Any, message: Make) -> None:
