@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pushgw.state.protocol import StateUnavailable
@@ -25,7 +26,7 @@ class DatabaseLock:
         self._file: int | None = None
 
     def take(self) -> None:
-        """Take the lock, or raise StateUnavailable that names the holder's pid and host."""
+        """Take the lock, or raise StateUnavailable that names the holder's pid and host, and since when it holds it."""
         file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             _lock(file)
@@ -39,8 +40,9 @@ class DatabaseLock:
         except OSError:
             os.close(file)
             raise
+        since = datetime.now(UTC).isoformat(timespec="seconds")
         os.ftruncate(file, 0)
-        os.pwrite(file, f"pid {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+        os.pwrite(file, f"pid {os.getpid()} on {socket.gethostname()} since {since}\n".encode(), 0)
         self._file = file
 
     def release(self) -> None:

@@ -91,13 +91,13 @@ def cause_of(error: sqlite3.Error) -> str:
 
 
 _CAUSES = {
-    "SQLITE_FULL": "the disk is full",
+    "SQLITE_FULL": "the disk is full; make room for it, and what waits goes on by itself",
     "SQLITE_NOTADB": "the file is no SQLite database; move it away, or correct state.url",
     "SQLITE_CORRUPT": "the database is damaged; restore it, or move it away and start anew",
     "SQLITE_BUSY": "another program holds a lock on the database",
     "SQLITE_READONLY": "the database may not be written to; check the permissions of the file and its directory",
     "SQLITE_CANTOPEN": "the file cannot be opened; check that its directory exists and may be written to",
-    "SQLITE_IOERR": "reading or writing failed; check the disk",
+    "SQLITE_IOERR": "reading or writing failed; check the disk, its quota and limits on the size of files",
 }
 
 

@@ -11,7 +11,9 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -144,11 +146,13 @@ async def test_peek_writes_nothing(store: SqliteStore, path: Path) -> None:
 
 
 async def test_second_writer_is_refused(store: SqliteStore, path: Path) -> None:
-    """A second writer is told who has the database, and the first one is not disturbed."""
+    """A second writer is told who has the database, where and since when, and the first one is not disturbed."""
     with pytest.raises(StateUnavailable) as refused:
         await open_at(path)
-    assert f"in use by pid {os.getpid()} on {socket.gethostname()}" in str(refused.value)
-    assert str(path) in str(refused.value)
+    who = f"pid {os.getpid()} on {socket.gethostname()} since "
+    assert str(refused.value).startswith(f"{path} is in use by {who}")
+    since = str(refused.value).removeprefix(f"{path} is in use by {who}").partition(": one process")[0]
+    assert abs(datetime.fromisoformat(since).timestamp() - time.time()) < 600
     await store.admit([ask("im/0/1", "k")], NOW)
 
 
@@ -255,7 +259,7 @@ async def test_a_full_disk(store: SqliteStore, path: Path) -> None:
     batch = [ask(f"im/0/{n}", f"k{n}") for n in range(2000)]
     with pytest.raises(StateUnavailable) as full:
         await store.admit(batch, NOW)
-    assert str(full.value) == f"{path}: the disk is full"
+    assert str(full.value) == f"{path}: the disk is full; make room for it, and what waits goes on by itself"
     assert rows(path, "claims") == 0
     store._database.execute(f"PRAGMA max_page_count = {pages + 10_000}")
     await store.admit(batch, NOW)
