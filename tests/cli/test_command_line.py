@@ -472,3 +472,19 @@ def test_send_asks_for_exactly_the_given_lifetime(run: Any) -> None:
     assert json.loads(bodies[9003])["message"]["android"]["ttl"] == "60s"
     assert "time_to_live=60000&" in bodies[9004]
     assert '"off_line_ttl":60,' in unquote_plus(bodies[9005])
+
+
+def test_workers_on_sqlite_are_refused(run: Any) -> None:
+    """`--workers` above 1 needs a state that several processes may write to: exit 3, with the setting and the way out."""
+    result = run("run", "--workers", "2")
+    assert result.exit_code == 3
+    said = " ".join(result.stderr.split())
+    assert "--workers above 1 needs a state store that several processes may write to" in said
+    assert "set state.url to redis://HOST:6379, or run one worker" in said
+
+
+def test_what_starts_workers_is_not_for_people(run: Any) -> None:
+    """The help names --workers, and not the options that a supervisor starts its workers with."""
+    shown = run("run", "--help").output
+    assert "--workers" in shown
+    assert "--socket" not in shown
