@@ -339,7 +339,12 @@ class Intake:
                     await self._commit(self._consumer, COMMIT_TIMEOUT_S / 2)
             finally:
                 abandoned = self._ledger.abandon(partitions)
-                log.info("partitions_revoked", partitions=len(partitions), abandoned=abandoned)
+                log.info(
+                    "partitions_revoked",
+                    group=self._group_id,
+                    partitions=len(partitions),
+                    abandoned=abandoned,
+                )
 
     async def _assigned(self, partitions: set[TopicPartition]) -> None:
         """Runs before the first fetch of the new assignment; it starts at the committed offsets."""
@@ -349,7 +354,7 @@ class Intake:
             self._consumer.pause(*self._paused)
         self._rebalancing = False
         self._heard()
-        log.info("partitions_assigned", partitions=len(partitions))
+        log.info("partitions_assigned", group=self._group_id, partitions=len(partitions))
 
     async def _stumbled(self, error: KafkaError) -> None:
         if isinstance(error, UNMENDABLE):

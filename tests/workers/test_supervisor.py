@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+from asyncio import wait_for
 from collections.abc import Iterator
 from typing import Any
 
@@ -35,7 +36,7 @@ async def test_workers_run_until_they_are_told_to_stop(rack: Any, logs: list[Any
     await rack.until(lambda: rack.lives(1) == rack.lives(2) == rack.lives(3) == 1)
     assert len({worker.pid for worker in supervisor.workers}) == 3
     supervisor.stop()
-    assert await running == 0
+    assert await wait_for(running, 60) == 0
     assert [line["worker"] for line in of(logs, "worker_started")] == [1, 2, 3]
     assert {n: b'"received": 2' in death.stdout for n, death in supervisor.deaths.items()} == {
         1: True,
@@ -51,7 +52,7 @@ async def test_a_dead_worker_is_started_again_and_said(rack: Any, logs: list[Any
     await rack.until(lambda: rack.lives(1) == 4 and supervisor.workers[0].pid)
     assert rack.lives(2) == 1
     supervisor.stop()
-    assert await running == 0
+    assert await wait_for(running, 60) == 0
     died = of(logs, "worker_died")
     assert [(line["worker"], line["how"]) for line in died] == [
         (1, "SIGKILL"),
@@ -70,14 +71,14 @@ async def test_a_worker_that_cannot_live_does_not_end_the_others(rack: Any, logs
     assert of(logs, "worker_failing")[0]["how"] == "exit code 1"
     assert len(of(logs, "worker_died")) == 4
     supervisor.stop()
-    await running
+    await wait_for(running, 60)
     assert rack.lives(2) == 1
 
 
 async def test_when_no_worker_can_live_the_supervisor_ends(rack: Any, logs: list[Any]) -> None:
     """All workers die at once, five times each: the supervisor says so and ends with their exit code."""
     workers = [rack.worker(n, "exit:4", first_wait=0.001) for n in (1, 2)]
-    assert await Supervisor(workers, grace=30).run() == 4
+    assert await wait_for(Supervisor(workers, grace=30).run(), 60) == 4
     assert min(rack.lives(1), rack.lives(2)) == 5
     [said] = of(logs, "no_worker_can_live")
     assert (said["workers"], said["last"], said["exit_code"]) == (2, "exit code 4", 4)
@@ -85,7 +86,7 @@ async def test_when_no_worker_can_live_the_supervisor_ends(rack: Any, logs: list
 
 async def test_a_worker_that_a_signal_ends_again_and_again_is_exit_1(rack: Any) -> None:
     """An end without an exit code of ours becomes 1."""
-    assert await Supervisor([rack.worker(1, "killed", first_wait=0.001)], grace=30).run() == 1
+    assert await wait_for(Supervisor([rack.worker(1, "killed", first_wait=0.001)], grace=30).run(), 60) == 1
 
 
 async def test_wrong_configuration_is_not_tried_again(rack: Any, logs: list[Any]) -> None:
@@ -97,10 +98,10 @@ async def test_wrong_configuration_is_not_tried_again(rack: Any, logs: list[Any]
     os.kill(supervisor.workers[1].pid or 0, signal.SIGKILL)
     await rack.until(lambda: rack.lives(2) == 2)
     supervisor.stop()
-    await running
+    await wait_for(running, 60)
     assert rack.lives(1) == 1
     assert of(logs, "worker_given_up")[0]["worker"] == 1
-    assert await Supervisor([rack.worker(n, "exit:3") for n in (3, 4)], grace=30).run() == 3
+    assert await wait_for(Supervisor([rack.worker(n, "exit:3") for n in (3, 4)], grace=30).run(), 60) == 3
 
 
 async def test_the_second_stop_ends_them_at_once(rack: Any) -> None:
@@ -109,7 +110,7 @@ async def test_the_second_stop_ends_them_at_once(rack: Any) -> None:
     running = asyncio.create_task(supervisor.run())
     await rack.until(lambda: rack.lives(1) == rack.lives(2) == 1)
     supervisor.stop_now()
-    assert await running == 1
+    assert await wait_for(running, 60) == 1
     assert {death.code for death in supervisor.deaths.values()} == {1}
 
 
@@ -122,7 +123,7 @@ async def test_a_worker_that_does_not_end_is_killed(
     running = asyncio.create_task(supervisor.run())
     await rack.until(lambda: rack.lives(1))
     supervisor.stop()
-    assert await running == 1
+    assert await wait_for(running, 60) == 1
     assert of(logs, "worker_killed")[0]["worker"] == 1
     assert of(logs, "worker_ended")[0]["how"] == "SIGKILL"
 
@@ -133,7 +134,7 @@ async def test_a_stop_while_a_worker_waits_for_its_next_start(rack: Any) -> None
     running = asyncio.create_task(supervisor.run())
     await rack.until(lambda: supervisor.workers[0].last)
     supervisor.stop()
-    assert await running == 0
+    assert await wait_for(running, 60) == 0
     assert rack.lives(1) == 1
 
 
@@ -141,7 +142,7 @@ async def test_a_command_that_cannot_be_started_counts_as_a_death(rack: Any, log
     """When the system makes no process the worker is waited for like one that died, with the system's words."""
     worker = rack.worker(1, "obey", first_wait=0.001)
     worker._command = ["/does/not/exist"]
-    assert await Supervisor([worker], grace=30).run() == 1
+    assert await wait_for(Supervisor([worker], grace=30).run(), 60) == 1
     assert "No such file" in of(logs, "worker_died")[0]["how"]
 
 
@@ -154,7 +155,7 @@ async def test_a_supervisor_that_is_cancelled_leaves_no_process(rack: Any) -> No
     assert pid is not None
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await running
+        await wait_for(running, 60)
     await rack.until(lambda: _gone(pid))
 
 
