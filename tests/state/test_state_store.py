@@ -606,6 +606,27 @@ async def test_restart_keeps_everything(opener: Open) -> None:
     assert eve.devices[0].lost
 
 
+async def test_devices_are_counted_by_credential(store: StateStore) -> None:
+    """Of every app; one that was given up, or whose token moved to another device, counts once or no more."""
+    assert await store.devices_of(1) == 0
+    first = put("bob", 1)
+    await store.apply(
+        [
+            first,
+            put("carol", 1, token="t2", app=7),
+            put("dave", 1, token="t3"),
+            replace(put("erin", 1, token="1 t4"), business_id=first.business_id + 1),
+            replace(put("frank", 1, token=f"x {first.business_id} y"), business_id=77),
+        ]
+    )
+    assert await store.devices_of(first.business_id) == 3
+    assert await store.devices_of(first.business_id + 1) == 1
+    await store.apply([DeviceDelete(app=0, user="dave", time_ms=2, device_id="d1")])
+    assert await store.devices_of(first.business_id) == 2
+    await store.apply([put("grace", 3)])  # the same token as bob's
+    assert await store.devices_of(first.business_id) == 2
+
+
 async def test_expire_says_how_much_went(store: StateStore) -> None:
     """Expired rows go, each once; what is not yet due stays; users and options never go."""
     await store.apply([put("bob", 100), C2COption(app=0, user="bob", time_ms=1, peer="alice", option=2)])
