@@ -88,7 +88,9 @@ class _Attempt:
             result = Result.UNREACHABLE if error.retriable else Result.FAIL
             mend = "look at network, proxy, endpoint and ca_file"
             if self.adapter.tls(self.account).identity_pem is not None:
-                mend += "; a vendor that does not know the client certificate ends the connection like that, too"
+                mend += (
+                    "; a vendor that does not know the client certificate ends the connection like that, too"
+                )
             return Check(HARMLESS_PUSH, result, f"{error}; {mend}")
         except Refused as refused:
             return Check(HARMLESS_PUSH, Result.WARN, f"was not sent: {refused}")
