@@ -18,6 +18,7 @@ from typing import TypeVar
 import structlog
 
 from pushgw.credentials import CredentialWatch
+from pushgw.dead_tokens import DeadTokens
 from pushgw.delivery.decide import HANDED_OVER, Decider
 from pushgw.delivery.deferral import narrowed, resume
 from pushgw.delivery.dispatcher import Dispatcher
@@ -55,6 +56,7 @@ T = TypeVar("T")
 _PUSHED = End.PUSHED
 COMMIT_EVERY_S = 0.2
 EXPIRE_EVERY_S = 60.0
+REVIEW_EVERY_S = 5.0
 IDLE_WAIT_S = 0.5
 
 
@@ -91,10 +93,14 @@ class Gateway:
         self._clock = clock
         self.tally = tally or Tally()
         self._patience = Patience()
+        self._dead_tokens = DeadTokens(
+            settings.tokens, state=state, patience=self._patience, tally=self.tally, clock=clock
+        )
         self._settler = Settler(
             outlet=outlet,
             state=state,
             patience=self._patience,
+            dead_tokens=self._dead_tokens,
             badges=decider.badges,
             tally=self.tally,
             clock=clock,
@@ -118,7 +124,13 @@ class Gateway:
         await self._outlet.start()
         await asyncio.gather(*(intake.start(self._finish_partitions) for intake in self._intakes))
         pipelines = [self._pipeline(intake) for intake in self._intakes]
-        loops = [*pipelines, self._settler.run(), self._commit_loop(), self._expire_loop()]
+        loops = [
+            *pipelines,
+            self._settle_loop(),
+            self._commit_loop(),
+            self._expire_loop(),
+            self._review_loop(),
+        ]
         if self._watch is not None:
             loops.append(self._watch.run(self._dispatcher.supersede))
         tasks = [asyncio.create_task(loop) for loop in loops]
@@ -440,6 +452,10 @@ class Gateway:
                 break
         await self._commit()
 
+    async def _settle_loop(self) -> None:
+        await self._dead_tokens.restore()
+        await self._settler.run()
+
     async def _commit_loop(self) -> None:
         while True:
             await asyncio.sleep(COMMIT_EVERY_S)
@@ -454,6 +470,12 @@ class Gateway:
             await self._patience.ask(lambda: self._state.expire(self._clock()))
             gc.collect()  # cycles are rare here; `pushgw run` turns the automatic collector off
             await asyncio.sleep(EXPIRE_EVERY_S)
+
+    async def _review_loop(self) -> None:
+        """What an operator decides about held tokens is heard here."""
+        while True:
+            await asyncio.sleep(REVIEW_EVERY_S)
+            await self._dead_tokens.look_again()
 
     async def _close(self) -> None:
         self._closing = True  # leaving the group revokes our partitions: there is nobody left to wait for

@@ -177,6 +177,21 @@ class DispatchSettings(_Section):
         return tiers
 
 
+class TokenSettings(_Section):
+    """When so many tokens die at once that the credential is to blame, and not the devices."""
+
+    wipe_share: float = Field(
+        0.10,
+        gt=0,
+        le=1,
+        description="Of a credential's answered pushes: if more of them call the token dead, tokens are kept (`token_kept_guard`) until `pushgw tokens review`. 1: never.",
+    )
+    wipe_minimum: int = Field(
+        50, ge=1, description="So many dead tokens at least, within any stretch of the window."
+    )
+    wipe_window: float = Field(3600.0, gt=0, description="How far back it is looked, s.")
+
+
 class HttpSettings(_Section):
     """Health for machines."""
 
@@ -221,6 +236,7 @@ class Settings(BaseSettings):
     credentials: CredentialSettings = CredentialSettings()
     policy: PolicySettings = PolicySettings()
     dispatch: DispatchSettings = DispatchSettings()
+    tokens: TokenSettings = TokenSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import structlog
 
+from pushgw.dead_tokens import DeadTokens, Verdict
 from pushgw.delivery.badges import BadgeBook
 from pushgw.delivery.decide import Suppression
 from pushgw.delivery.deferral import Deferred, Retry
@@ -20,12 +21,13 @@ from pushgw.kafka.intake import Record
 from pushgw.kafka.outlet import Outlet, OutletError
 from pushgw.patience import Patience
 from pushgw.settings import DispatchSettings
-from pushgw.state.protocol import DeadToken, Raise, Settlement, Shown, StateStore
+from pushgw.state.protocol import Raise, Settlement, Shown, StateStore
 
 log = structlog.get_logger()
 
 _PUSHED = End.PUSHED
 _DEFERRED = End.DEFERRED
+_NO_TOKEN: Verdict = ("", "")
 
 
 class Settler:
@@ -37,6 +39,7 @@ class Settler:
         outlet: Outlet,
         state: StateStore,
         patience: Patience,
+        dead_tokens: DeadTokens,
         badges: BadgeBook,
         tally: Tally,
         clock: Callable[[], float],
@@ -47,6 +50,7 @@ class Settler:
         self._outlet = outlet
         self._state = state
         self._patience = patience
+        self._dead_tokens = dead_tokens
         self._badges = badges
         self._tally = tally
         self._clock = clock
@@ -107,7 +111,7 @@ class Settler:
     ) -> None:
         """Receipts and retries first, then done marks, then the ledger: a crash in between repeats, never loses one."""
         now = self._clock()
-        tokens = await self._mark_dead([e for e in endings if e.end is End.DEAD])
+        tokens = await self._dead_tokens.judge(endings, now) if endings else {}
         receipts, works, retries = self._report(endings, suppressed, tokens, now)
         await self._publish(receipts, letters, retries)
         if works:
@@ -125,7 +129,7 @@ class Settler:
         self,
         endings: list[Ending],
         suppressed: list[tuple[Work, list[Suppression]]],
-        tokens: dict[int, str],
+        tokens: dict[int, Verdict],
         now: float,
     ) -> tuple[list[Keyed], list[Work], list[Retry]]:
         """A receipt for each receiver and device that has ended, the works that they belong to, and what is deferred."""
@@ -149,7 +153,7 @@ class Settler:
                     work.hand_over(parcel.user, parcel.device.device_id)
                     continue
                 ending = otherwise
-            receipts.append(receipt_of_ending(work, ending, tokens.get(id(ending), ""), now))
+            receipts.append(receipt_of_ending(work, ending, tokens.get(id(ending), _NO_TOKEN), now))
             work.close_one(parcel.user, parcel.device.device_id)
             if parcel.counts and ending.end is _PUSHED and parcel.user not in work.raised:
                 work.raises[parcel.user] = parcel.unread
@@ -174,24 +178,6 @@ class Settler:
                 by_tier[retry.tier] += retry.targets
             self._tally.retries.update(by_tier)
             log.info("deferred", pushes_by_wait_s=dict(by_tier))
-
-    async def _mark_dead(self, endings: list[Ending]) -> dict[int, str]:
-        """What was done about each dead token, by the ending's identity."""
-        if not endings:
-            return {}
-        dead = [
-            DeadToken(
-                app=e.parcel.work.message.app,
-                user=e.parcel.user,
-                device_id=e.parcel.device.device_id,
-                token=e.parcel.target.token,
-                sent_ms=int(e.sent_at * 1000),
-                dead_since_ms=e.outcome.dead_since_ms if e.outcome else None,
-            )
-            for e in endings
-        ]
-        actions = await self._patience.ask(lambda: self._state.mark_dead(dead))
-        return {id(e): action for e, action in zip(endings, actions, strict=True)}
 
     async def _remember_shown(self, endings: list[Ending], now: float) -> None:
         """What devices show now, so that a recall can overwrite it."""

@@ -18,6 +18,7 @@ from pushgw.cli.run import run
 from pushgw.cli.sandbox import sandbox
 from pushgw.cli.schema import app as schema
 from pushgw.cli.send import send
+from pushgw.cli.tokens import app as tokens
 from pushgw.settings import LogSettings
 
 app = typer.Typer(
@@ -52,6 +53,7 @@ app.command()(explain)
 app.command()(publish)
 app.add_typer(certs, name="certs")
 app.add_typer(devices, name="devices")
+app.add_typer(tokens, name="tokens")
 app.command()(sandbox)
 app.add_typer(schema, name="schema")
 

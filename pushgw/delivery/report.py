@@ -32,15 +32,15 @@ def receipt_of_suppression(work: Work, suppression: Suppression, now: float) -> 
     return (_key(suppression.user) if suppression.user is not None else work.record.key), value
 
 
-def receipt_of_ending(work: Work, ending: Ending, token_action: str, now: float) -> Keyed:
-    """A receipt of what a lane did. ``token_action``: what was done about a dead token."""
+def receipt_of_ending(work: Work, ending: Ending, token: tuple[str, str], now: float) -> Keyed:
+    """A receipt of what a lane did. ``token``: Action and Detail of what was done about a dead token, else empty."""
     end = ending.end
     if end is _PUSHED:
         return _key(ending.parcel.user), _pushed(work, ending, now)
     reason = SUPPRESSED_AS.get(end)
     if reason is not None:
         return _key(ending.parcel.user), _held_back(work, ending, reason, now)
-    return _key(ending.parcel.user), _failed(work, ending, token_action or end.value, now)
+    return _key(ending.parcel.user), _failed(work, ending, token[0] or end.value, token[1], now)
 
 
 def _pushed(work: Work, ending: Ending, now: float) -> bytes:
@@ -65,7 +65,7 @@ def _pushed(work: Work, ending: Ending, now: float) -> bytes:
     )
 
 
-def _failed(work: Work, ending: Ending, action: str, now: float) -> bytes:
+def _failed(work: Work, ending: Ending, action: str, detail: str, now: float) -> bytes:
     parcel, entry, outcome = ending.parcel, ending.entry, ending.outcome
     target, adapter = parcel.target, entry.adapter
     return receipts.failed(
@@ -80,6 +80,7 @@ def _failed(work: Work, ending: Ending, action: str, now: float) -> bytes:
         token=target.token,
         action=action,
         error=ending.detail,
+        detail=detail,
         push_id=target.push_id,
         vendor_id=(outcome.vendor_id if outcome else "") or target.vendor_id,
         vendor_code=outcome.code if outcome else "",

@@ -25,6 +25,12 @@ class Tally:
         """Pushes handed to a retry topic, by its wait in s."""
         self.failed: Counter[tuple[str, str]] = Counter()
         """By (vendor, how it ended)."""
+        self.tokens: Counter[tuple[str, str]] = Counter()
+        """Tokens that a vendor called dead, by (vendor, what was done: `TokenFate`)."""
+        self.guard_trips: Counter[int] = Counter()
+        """How often a credential's token guard has tripped."""
+        self.tokens_held: dict[int, int] = {}
+        """Now: by credential whose guard is tripped, how many devices are held for review."""
 
     def ended(self, ending: Ending) -> None:
         """Count one ending."""

@@ -164,6 +164,7 @@ def failed(
     token: str,
     action: str,
     error: str,
+    detail: str = "",
     push_id: str | None = None,
     vendor_id: str = "",
     vendor_code: str = "",
@@ -171,9 +172,10 @@ def failed(
     latency_ms: int = 0,
     recall: bool = False,
 ) -> bytes:
-    """The vendor, or the way to it, refused. ``error`` is the vendor's words; ``action`` what was done about it."""
+    """The vendor, or the way to it, refused. ``error`` is the vendor's words; ``action`` what was done about it, ``detail`` why."""
     gateway = ReceiptGateway(
         Verdict="failed",
+        Detail=detail or UNSET,
         Action=action,
         DeviceID=device_id,
         BusinessID=business_id,

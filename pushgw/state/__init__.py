@@ -6,7 +6,7 @@ from pushgw.settings import StateSettings
 from pushgw.state.protocol import StateStore
 from pushgw.state.sqlite import SqliteStore
 
-__all__ = ["is_single_writer", "open_store"]
+__all__ = ["is_single_writer", "open_review", "open_store"]
 
 
 def is_single_writer(settings: StateSettings) -> bool:
@@ -22,3 +22,11 @@ async def open_store(settings: StateSettings, *, read_only: bool = False) -> Sta
     return await SqliteStore.open(
         settings.url, claim_ttl=settings.claim_ttl, done_ttl=settings.done_ttl, read_only=read_only
     )
+
+
+async def open_review(settings: StateSettings) -> StateStore:
+    """The same store beside a running gateway, to review what is held: `suspects` and `release`.
+
+    Raises StateUnavailable, and StateMissing when no gateway has made the store yet.
+    """
+    return await SqliteStore.open_beside(settings.url)

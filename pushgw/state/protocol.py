@@ -65,6 +65,24 @@ class DeadToken(msgspec.Struct, frozen=True, kw_only=True):
     """The vendor's own timestamp, where it gives one."""
 
 
+class Suspect(msgspec.Struct, frozen=True, kw_only=True):
+    """A device whose token was called dead when so many were that nobody believed it: held for an operator to review."""
+
+    business_id: int
+    vendor: str
+    app: int
+    user: str
+    device_id: str
+    token: str
+    sent_ms: int
+    """When the push left that was answered so."""
+    dead_since_ms: int | None
+    """The vendor's own timestamp, where it gives one."""
+    code: str
+    """The vendor's answer."""
+    held_ms: int
+
+
 class Raise(msgspec.Struct, frozen=True, kw_only=True):
     """A pushed message counts on the user's icon: plus one, or set to the publisher's number."""
 
@@ -118,7 +136,16 @@ class StateStore(Protocol):
         """What devices may be showing of messages with these tombstones."""
 
     async def mark_dead(self, tokens: Sequence[DeadToken]) -> list[str]:
-        """Mark tokens dead under the guard of invariant 5; an action per token: ``token_removed``, ``token_kept_newer``."""
+        """Mark tokens dead where `fate_of_token` lets it be; its word per token. Compares and marks in one transaction."""
+
+    async def hold(self, suspects: Sequence[Suspect], now: float) -> None:
+        """Remember devices for review, 30 days; the same (business_id, app, user, device_id) replaces."""
+
+    async def suspects(self, business_id: int | None = None) -> list[Suspect]:
+        """What is held, of one credential or of all: the oldest first."""
+
+    async def release(self, suspects: Sequence[Suspect]) -> None:
+        """Hold these devices no longer."""
 
     async def user(self, app: int, user: str) -> User | None:
         """What is stored of one user (CLI)."""

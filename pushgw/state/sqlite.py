@@ -15,9 +15,17 @@ from typing import TypeVar
 
 from pushgw.messages.model import UserEvent
 from pushgw.policy.facts import User
-from pushgw.state import sqlite_users
+from pushgw.state import sqlite_suspects, sqlite_users
 from pushgw.state.lock import DatabaseLock
-from pushgw.state.protocol import Admission, Admit, DeadToken, Settlement, Shown, StateUnavailable
+from pushgw.state.protocol import (
+    Admission,
+    Admit,
+    DeadToken,
+    Settlement,
+    Shown,
+    StateUnavailable,
+    Suspect,
+)
 from pushgw.state.sqlite_admit import admit
 from pushgw.state.sqlite_claims import drop_expired
 from pushgw.state.sqlite_memory import Memory
@@ -49,6 +57,7 @@ class SqliteStore:
         self._lock = DatabaseLock(path)
         self._database: sqlite3.Connection | None = None
         self._memory = Memory()
+        self._beside = False
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="state")
 
     @classmethod
@@ -58,9 +67,21 @@ class SqliteStore:
         Takes the database's lock, unless ``read_only``: then a gateway may go on writing meanwhile, and only `peek`,
         `user`, `options` and `devices_of` work. Raises StateUnavailable: in use, unwritable, damaged, no database of ours.
         """
+        return await cls._opened(url, claim_ttl, done_ttl, lambda store: store._open(read_only))
+
+    @classmethod
+    async def open_beside(cls, url: str) -> SqliteStore:
+        """Open an existing file beside the gateway that has its lock: only `suspects`, `hold` and `release` write and
+        read. Raises StateUnavailable, StateMissing."""
+        return await cls._opened(url, 0, 0, lambda store: store._open_beside())
+
+    @classmethod
+    async def _opened(
+        cls, url: str, claim_ttl: int, done_ttl: int, how: Callable[[SqliteStore], None]
+    ) -> SqliteStore:
         store = cls(path_of(url), claim_ttl=claim_ttl, done_ttl=done_ttl)
         try:
-            await store._in_thread(lambda: store._open(read_only))
+            await store._in_thread(lambda: how(store))
         except BaseException:
             store._thread.submit(store._close)  # after a cancelled open, too, that thread ends what it began
             store._thread.shutdown(wait=False)
@@ -111,10 +132,25 @@ class SqliteStore:
         return await self._read(lambda db: _shown(db, tombstones, int(now)))
 
     async def mark_dead(self, tokens: Sequence[DeadToken]) -> list[str]:
-        """Mark tokens dead under the guard of `tokens.judge_dead`; an action per token."""
+        """Mark tokens dead where `fate_of_token` lets it be; its word per token."""
         if not tokens:
             return []
         return await self._write(lambda db: sqlite_users.mark_all_dead(db, self._memory, tokens))
+
+    async def hold(self, suspects: Sequence[Suspect], now: float) -> None:
+        """Remember devices for review, 30 days."""
+        if suspects:
+            expires = int(now) + sqlite_suspects.SUSPECT_TTL_S
+            await self._write_beside(lambda db: sqlite_suspects.hold(db, suspects, expires))
+
+    async def suspects(self, business_id: int | None = None) -> list[Suspect]:
+        """What is held for review."""
+        return await self._read(lambda db: sqlite_suspects.held(db, business_id))
+
+    async def release(self, suspects: Sequence[Suspect]) -> None:
+        """Hold these devices no longer."""
+        if suspects:
+            await self._write_beside(lambda db: sqlite_suspects.release(db, suspects))
 
     async def user(self, app: int, user: str) -> User | None:
         """What is stored of one user."""
@@ -157,6 +193,12 @@ class SqliteStore:
     # --- the thread --------------------------------------------------------------------------------------
 
     async def _write(self, work: Work[T]) -> T:
+        if self._beside:
+            raise StateUnavailable(f"{self._path} is open beside a gateway, which alone may write this")
+        return await self._write_beside(work)
+
+    async def _write_beside(self, work: Work[T]) -> T:
+        """What nobody keeps in memory may be written without the lock."""
         return await self._in_thread(lambda: self._transaction(work, "BEGIN IMMEDIATE"))
 
     async def _read(self, work: Work[T]) -> T:
@@ -210,6 +252,10 @@ class SqliteStore:
         except BaseException:
             self._lock.release()
             raise
+
+    def _open_beside(self) -> None:
+        self._beside = True
+        self._database = connect(self._path, read_only=False, create=False)
 
     def _close(self) -> None:
         if self._database is not None:

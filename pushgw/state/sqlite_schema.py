@@ -49,12 +49,23 @@ CREATE TABLE shown (
 CREATE INDEX shown_expires ON shown (expires);
 """
 
+_ADDED = """
+CREATE TABLE IF NOT EXISTS suspects (
+  business_id INTEGER NOT NULL, app INTEGER NOT NULL, user TEXT NOT NULL, device_id TEXT NOT NULL,
+  held_ms INTEGER NOT NULL, data TEXT NOT NULL, expires INTEGER NOT NULL,
+  PRIMARY KEY (business_id, app, user, device_id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS suspects_expires ON suspects (expires);
+"""
+"""What files of this schema version may lack: made when one is opened for writing."""
+
 EXPIRING = (
     ("tombstones", "key"),
     ("settled", "span, expires"),
     ("done", "source, user, device"),
     ("tokens", "key"),
     ("shown", "key, user, device"),
+    ("suspects", "business_id, app, user, device_id"),
 )
 """Tables with an ``expires`` (epoch s) in each row, and their keys."""
 
@@ -64,11 +75,14 @@ def path_of(url: str) -> Path:
     return Path(url.removeprefix("sqlite:///"))
 
 
-def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
-    """A connection to the store's file, created where it is missing. Raises sqlite3.Error, OSError, StateUnavailable."""
+def connect(path: Path, *, read_only: bool, create: bool = True) -> sqlite3.Connection:
+    """A connection to the store's file, created where it is missing, unless it is only read or not ``create``.
+
+    Raises sqlite3.Error, OSError, StateUnavailable.
+    """
+    if (read_only or not create) and not path.exists():
+        raise StateMissing(f"{path} does not exist: `pushgw run` creates it at its first start")
     if read_only:
-        if not path.exists():
-            raise StateMissing(f"{path} does not exist: `pushgw run` creates it at its first start")
         database = _open(f"file:{quote(str(path))}?mode=ro")
     else:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # device tokens are in it: for its owner only
@@ -133,3 +147,4 @@ def _prepare(database: sqlite3.Connection, path: Path, *, read_only: bool) -> No
     database.execute("PRAGMA temp_store = MEMORY")
     if version == 0:
         database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+    database.executescript(_ADDED)

@@ -55,10 +55,10 @@ def apply(database: sqlite3.Connection, memory: Memory, events: Sequence[UserEve
 
 
 def mark_all_dead(database: sqlite3.Connection, memory: Memory, tokens: Sequence[DeadToken]) -> list[str]:
-    """Mark dead tokens under the guard; an action each."""
+    """Mark dead tokens where `fate_of_token` lets it be; its word each."""
     users = read_users(database, [user_key(t.app, t.user) for t in tokens])
     changed: dict[str, User] = {}
-    actions = []
+    actions: list[str] = []
     for token in tokens:
         key = user_key(token.app, token.user)
         user, action = mark_dead(users.get(key, NOBODY), token)

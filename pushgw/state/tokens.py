@@ -1,4 +1,4 @@
-"""Who owns a device token, and when a token that a vendor calls dead may be marked so. Pure.
+"""Who owns a device token, and how a dead one is marked. Pure.
 
 A token belongs to the device whose Put for it is the newest by EventTime, whatever the order of arrival. Stores keep
 an index from `token_key` to `Owner`; the loser's device stays, marked `lost`.
@@ -10,12 +10,11 @@ import msgspec
 from msgspec.structs import replace
 
 from pushgw.messages.model import DevicePut
-from pushgw.policy.facts import Device, User
+from pushgw.policy.facts import User
+from pushgw.policy.token_fate import TokenFate, fate_of_token
 from pushgw.state.events import device_of, replace_device
 from pushgw.state.protocol import DeadToken
-
-REMOVED = "token_removed"
-KEPT_NEWER = "token_kept_newer"
+from pushgw.vendor.push import Action
 
 
 class Owner(msgspec.Struct, frozen=True):
@@ -47,26 +46,18 @@ def lose_token(user: User, device_id: str, token: str) -> User:
     return replace_device(user, replace(device, lost=True))
 
 
-def judge_dead(device: Device | None, dead: DeadToken) -> str:
-    """The action for a token that a vendor declared dead: ``token_removed`` or ``token_kept_newer``.
-
-    It is kept when the device has another token by now, when it was put again since the push left, or when the
-    vendor's own timestamp is older than the Put: then the vendor speaks of an earlier installation.
-    """
-    if device is None or device.lost or device.token != dead.token:
-        return KEPT_NEWER
-    if device.put_ms >= dead.sent_ms:
-        return KEPT_NEWER
-    if dead.dead_since_ms is not None and device.put_ms >= dead.dead_since_ms:
-        return KEPT_NEWER
-    return REMOVED
-
-
-def mark_dead(user: User, dead: DeadToken) -> tuple[User, str]:
-    """The user with the device marked, where the guard lets it be, and the action."""
+def mark_dead(user: User, dead: DeadToken) -> tuple[User, TokenFate]:
+    """The user with the device marked, where `fate_of_token` lets it be, and what it said."""
     device = device_of(user, dead.device_id)
-    action = judge_dead(device, dead)
-    if device is None or action == KEPT_NEWER:
-        return user, action
+    fate = fate_of_token(
+        device,
+        said=Action.INVALID_TOKEN,
+        token=dead.token,
+        sent_ms=dead.sent_ms,
+        dead_since_ms=dead.dead_since_ms,
+        guarded=False,
+    )
+    if device is None or fate is not TokenFate.REMOVED:
+        return user, fate
     moment = dead.sent_ms if dead.dead_since_ms is None else dead.dead_since_ms
-    return replace_device(user, replace(device, dead_ms=moment)), action
+    return replace_device(user, replace(device, dead_ms=moment)), fate

@@ -19,7 +19,7 @@ from pushgw.kafka.intake import Batch, Record
 from pushgw.kafka.ledger import Ledger
 from pushgw.kafka.outlet import OutletError
 from pushgw.messages.model import Source
-from pushgw.settings import DispatchSettings, PolicySettings, Settings, StateSettings
+from pushgw.settings import DispatchSettings, PolicySettings, Settings, StateSettings, TokenSettings
 from pushgw.state import open_store
 from pushgw.state.protocol import StateUnavailable
 from pushgw.vendor.adapter import Account, Adapter, Auth, Credential
@@ -200,6 +200,7 @@ class Plant:
     def __init__(self, home: Path, **policy: Any) -> None:
         self.home = home
         self.policy = policy
+        self.tokens = TokenSettings()
         self.now = NOW
         self.answers: dict[str, list[Response | TransportError]] = {}
         self.mock = MockTransport(self._answer)
@@ -221,6 +222,7 @@ class Plant:
         self.state = Flaky(await open_store(StateSettings(url=f"sqlite:///{self.home / 'state.db'}")))
         settings = Settings(
             policy=PolicySettings(**self.policy),
+            tokens=self.tokens,
             dispatch=DispatchSettings(backoff=0.001, backoff_max=0.002),
         )
         account = Account(business_id=1, vendor="plain", credential=Credential(), cache={})
