@@ -10,6 +10,7 @@ from pushgw import __version__
 from pushgw.cli.certs import app as certs
 from pushgw.cli.demo import demo
 from pushgw.cli.devices import app as devices
+from pushgw.cli.dlq import app as dlq
 from pushgw.cli.explain import explain
 from pushgw.cli.logs import set_up_logs
 from pushgw.cli.output import Config, set_global_config
@@ -54,6 +55,7 @@ app.command()(publish)
 app.add_typer(certs, name="certs")
 app.add_typer(devices, name="devices")
 app.add_typer(tokens, name="tokens")
+app.add_typer(dlq, name="dlq")
 app.command()(sandbox)
 app.add_typer(schema, name="schema")
 
