@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from pushgw.vendor.http import Response, TransportError
 
@@ -172,7 +173,7 @@ async def test_admit_and_settle_take_whole_batches(plant: Any, message: Make) ->
 async def test_a_poison_record_goes_to_the_dead_letters_with_a_traceback_id(
     plant: Any, message: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An exception that nobody expected costs its record only; the next one is pushed."""
+    """An exception that nobody expected costs its record only; the log has the traceback under the letter's id."""
     await plant.with_devices("bob")
     decide = plant.gateway._decider.decide
 
@@ -182,12 +183,15 @@ async def test_a_poison_record_goes_to_the_dead_letters_with_a_traceback_id(
         return decide(subject, admission, now, **options)
 
     monkeypatch.setattr(plant.gateway._decider, "decide", burst)
-    plant.intake.put(message("bob"), message("bob"))
-    await plant.until_idle()
+    with capture_logs() as logs:
+        plant.intake.put(message("bob"), message("bob"))
+        await plant.until_idle()
     [(record, headers)] = plant.outlet.letters
     assert record.source.offset == 0
     assert headers["pushgw-error-code"] == "20001"
-    assert "traceback id" in headers["pushgw-error"]
+    [entry] = [entry for entry in logs if entry["event"] == "poison_record"]
+    assert isinstance(entry["exc_info"], ZeroDivisionError)
+    assert headers["pushgw-error"] == f"unexpected ZeroDivisionError; traceback id {entry['traceback_id']}"
     assert verdicts(plant) == [("bob", "pushed", "")]
 
 
