@@ -10,14 +10,11 @@ from typing import Any
 import msgspec
 from msgspec.structs import force_setattr
 
-from pushgw.policy.facts import Device, User
+from pushgw.policy.facts import User
+from pushgw.state.documents import document, option_of_mark
+from pushgw.state.documents import user_key as user_key
 
 # --- keys ---------------------------------------------------------------------------------------------------
-
-
-def user_key(app: int, user: str) -> str:
-    """Key of a row in ``users``."""
-    return f"{app} {user}"
 
 
 def option_prefix(app: int, user: str) -> str:
@@ -45,13 +42,7 @@ def group_option_key(app: int, user: str, group_id: str, topic_id: str | None) -
 
 def option_name(key: str, prefix: str) -> str:
     """What `StateStore.options` calls the option: ``c2c:<peer>`` or ``group:<id>[:<topic>]``."""
-    kind, rest = key[len(prefix)], key[len(prefix) + 1 :]
-    if kind == "c":
-        return f"c2c:{rest}"
-    if kind == "g":
-        return f"group:{rest}"
-    length, _, both = rest.partition(" ")
-    return f"group:{both[: int(length)]}:{both[int(length) :]}"
+    return option_of_mark(key[len(prefix) :])
 
 
 def stored(key: str) -> str:
@@ -106,22 +97,7 @@ def decode_users(keys: Sequence[str], texts: Sequence[str | None]) -> dict[str, 
 
 def user_row(key: str, user: User) -> tuple[str, str]:
     """A row of ``users``. The badge has a narrow table of its own: it changes with every push."""
-    document = _sparse(user, _USER_DEFAULTS)
-    if user.devices:
-        document["devices"] = [_sparse(device, _DEVICE_DEFAULTS) for device in user.devices]
-    return stored(key), _encode(document).decode()
-
-
-def _defaults(struct: type[msgspec.Struct], apart: frozenset[str] = frozenset()) -> dict[str, Any]:
-    return {f.name: f.default for f in msgspec.structs.fields(struct) if f.name not in apart}
-
-
-_USER_DEFAULTS = _defaults(User, apart=frozenset({"devices", "badge"}))
-_DEVICE_DEFAULTS = _defaults(Device)
-
-
-def _sparse(struct: msgspec.Struct, defaults: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, default in defaults.items() if (value := getattr(struct, name)) != default}
+    return stored(key), _encode(document(user)).decode()
 
 
 # --- bulk ---------------------------------------------------------------------------------------------------
