@@ -66,19 +66,56 @@ class KafkaSettings(_Section):
     )
 
 
+STORES = (
+    "sqlite:///",
+    *(f"redis{tls}{kind}://" for tls in ("", "s") for kind in ("", "+sentinel", "+cluster")),
+)
+
+
+def masked_url(url: str) -> str:
+    """The URL without its user and password."""
+    scheme, colon, rest = url.partition("://")
+    _, at, place = rest.rpartition("@")
+    return f"{scheme}{colon}***@{place}" if at else url
+
+
 class StateSettings(_Section):
     """What the gateway remembers."""
 
-    url: str = Field("sqlite:///pushgw.db", description="`sqlite:///PATH`.")
+    url: str = Field(
+        "sqlite:///pushgw.db",
+        repr=False,
+        description="`sqlite:///PATH`; `redis://[USER:PASSWORD@]HOST:PORT/DB`, "
+        "`redis+sentinel://HOST:PORT,HOST:PORT/SERVICE`, `redis+cluster://HOST:PORT,HOST:PORT` (Redis 7 or newer, "
+        "Valkey); `rediss…` for TLS.",
+    )
+    shards: int = Field(
+        16,
+        ge=1,
+        le=1024,
+        description="Redis Cluster: how many shards the keys are spread over; fixed once there is data.",
+    )
+    timeout: float = Field(5.0, gt=0, description="Redis: bound of one call, s.")
+    ca_file: Path | None = Field(None, description="Redis with TLS: whom to trust, beside nobody else.")
+    cert_file: Path | None = Field(None, description="Redis with TLS: our certificate, where it wants one.")
+    key_file: Path | None = Field(None, description="Redis with TLS: the key of our certificate.")
+    sentinel_password: SecretStr | None = Field(
+        None, description="Redis: password of the sentinels, where they want one."
+    )
     claim_ttl: int = Field(86_400, ge=600, description="How long a dedup claim and an EventId are kept, s.")
     done_ttl: int = Field(86_400, ge=600, description="How long a done mark is kept, s.")
 
     @field_validator("url")
     @classmethod
     def _known_store(cls, url: str) -> str:
-        if not url.startswith("sqlite:///"):
-            raise ValueError("only sqlite:///PATH is built in")
+        if not url.startswith(STORES):
+            raise ValueError("expected sqlite:///PATH, redis://…, redis+sentinel://… or redis+cluster://…")
         return url
+
+    @property
+    def shown(self) -> str:
+        """``url`` for logs and errors: without user and password."""
+        return masked_url(self.url)
 
 
 class CredentialSettings(_Section):
@@ -381,5 +418,8 @@ def _nearest(name: str, known: Any) -> str:
 
 def _sentence(error: Any) -> str:
     path = ".".join(str(part) for part in error["loc"]) or "settings"
-    given = "" if "secret" in path or "password" in path else f" (given: {error['input']!r})"
+    given = error["input"]
+    if isinstance(given, str):
+        given = masked_url(given)
+    given = "" if "secret" in path or "password" in path else f" (given: {given!r})"
     return f"{path}: {error['msg']}{given}"

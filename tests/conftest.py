@@ -1,10 +1,11 @@
-"""Fixtures for every folder: one real Apache Kafka for the whole run (`make test-kafka`, or `pytest -m kafka`)."""
+"""Fixtures for every folder: one real Apache Kafka for the whole run (`make test-kafka`, or `pytest -m kafka`), and
+real Redis servers (`make test-redis`, or `pytest -m redis`)."""
 
 from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,6 +23,7 @@ def _load(path: Path) -> ModuleType:
     return module
 
 
+redis_module = _load(Path(__file__).parent / "real_redis" / "server.py")
 broker_module = _load(Path(__file__).parent / "real_kafka" / "broker.py")
 
 
@@ -53,3 +55,56 @@ def kafka_login(kafka_broker: Any) -> dict[str, str]:
         "sasl_username": broker_module.USER,
         "sasl_password": broker_module.PASSWORD,
     }
+
+
+def _started(make: Callable[[], Any]) -> Any:
+    """Without redis-server the run fails with a sentence; nothing is skipped."""
+    try:
+        return make().start()
+    except redis_module.RedisMissing as missing:
+        pytest.fail(str(missing), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def one_redis() -> Iterator[Any]:
+    """A running RedisServer (server.py) for the whole run."""
+    server = _started(redis_module.RedisServer)
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def one_redis_cluster() -> Iterator[Any]:
+    """A running RedisCluster of three masters for the whole run."""
+    cluster = _started(redis_module.RedisCluster)
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def redis_server(one_redis: Any) -> Any:
+    """The server, empty."""
+    one_redis.ask("flushall")
+    return one_redis
+
+
+@pytest.fixture
+def redis_cluster(one_redis_cluster: Any) -> Any:
+    """The cluster, empty."""
+    one_redis_cluster.flush()
+    return one_redis_cluster
+
+
+@pytest.fixture
+def make_redis() -> Iterator[Callable[..., Any]]:
+    """Makes and starts any class of server.py by its name; all are closed in the end."""
+    made: list[Any] = []
+
+    def make(name: str, *arguments: Any, **options: Any) -> Any:
+        thing = _started(lambda: getattr(redis_module, name)(*arguments, **options))
+        made.append(thing)
+        return thing
+
+    yield make
+    for thing in made:
+        thing.close()

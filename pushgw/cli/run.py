@@ -119,7 +119,7 @@ async def _work(settings: Settings, book: CredentialDirectory, stops: Stops) -> 
             "gateway_started",
             kafka=settings.kafka.bootstrap_servers,
             group=settings.kafka.group_id,
-            state=settings.state.url,
+            state=settings.state.shown,
             transport=settings.dispatch.transport,
         )
         tune_collector()

@@ -19,6 +19,10 @@ async def open_store(settings: StateSettings, *, read_only: bool = False) -> Sta
 
     ``read_only`` serves the commands that only look (`peek`, `user`, `options`) while a gateway writes.
     """
+    if settings.url.startswith("redis"):
+        from pushgw.state.redis_store import RedisStore  # who uses SQLite need not wait for the client
+
+        return await RedisStore.open(settings, read_only=read_only)
     return await SqliteStore.open(
         settings.url, claim_ttl=settings.claim_ttl, done_ttl=settings.done_ttl, read_only=read_only
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from itertools import count
 
 import pytest
 from msgspec.structs import replace
@@ -22,6 +22,8 @@ from pushgw.messages.model import (
     UserLogout,
 )
 from pushgw.policy.facts import NO_OPTIONS, NOBODY, Login, Options, ReceiverFacts
+from pushgw.settings import StateSettings
+from pushgw.state import open_store
 from pushgw.state.protocol import (
     Admission,
     Admit,
@@ -32,7 +34,6 @@ from pushgw.state.protocol import (
     StateStore,
     StateUnavailable,
 )
-from pushgw.state.sqlite import SqliteStore
 
 NOW = 1_795_500_000.0
 CLAIM_TTL = 86_400
@@ -42,19 +43,28 @@ TOMBSTONE_TTL = 604_800
 Open = Callable[[], Awaitable[StateStore]]
 
 
-def sqlite_store(directory: Path) -> Open:
-    """Opens the same file each time."""
-    url = f"sqlite:///{directory / 'state.db'}"
-    return lambda: SqliteStore.open(url, claim_ttl=CLAIM_TTL, done_ttl=DONE_TTL)
+def opens(url: str) -> Open:
+    """Opens the same store each time."""
+    settings = StateSettings(url=url, claim_ttl=CLAIM_TTL, done_ttl=DONE_TTL)
+    return lambda: open_store(settings)
 
 
-FACTORIES = {"sqlite": sqlite_store}
-"""A store joins this suite with one entry."""
+FACTORIES: dict[str, Callable[[pytest.FixtureRequest], str]] = {
+    "sqlite": lambda request: f"sqlite:///{request.getfixturevalue('tmp_path') / 'state.db'}",
+    "redis": lambda request: str(request.getfixturevalue("redis_server").url),
+    "redis_cluster": lambda request: str(request.getfixturevalue("redis_cluster").url),
+}
+"""A store joins this suite with one entry: the address of an empty one."""
 
 
-@pytest.fixture(params=sorted(FACTORIES))
-def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
-    return FACTORIES[request.param](tmp_path)
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=[pytest.mark.redis] if name.startswith("redis") else [])
+        for name in FACTORIES
+    ]
+)
+def opener(request: pytest.FixtureRequest) -> Open:
+    return opens(FACTORIES[request.param](request))
 
 
 @pytest.fixture
@@ -535,9 +545,11 @@ async def test_pushes_raise_the_badge(store: StateStore) -> None:
     """Each push adds one, the publisher's number sets, and both count in the order of the settlements."""
     await store.apply([put("bob", 100), put("eve", 100, token="t2")])
     plus, to = Raise(app=0, user="bob"), Raise(app=0, user="bob", to=40)
+    offsets = count()
 
     async def settle(*raises: Raise) -> int:
-        await store.settle([Settlement(source="im/0/1", complete=True, raises=(r,)) for r in raises], NOW)
+        batch = [Settlement(source=f"im/0/{next(offsets)}", complete=True, raises=(r,)) for r in raises]
+        await store.settle(batch, NOW)
         return await badge(store)
 
     assert await settle(plus) == 1
@@ -627,17 +639,18 @@ async def test_devices_are_counted_by_credential(store: StateStore) -> None:
     assert await store.devices_of(first.business_id) == 2
 
 
-async def test_expire_says_how_much_went(store: StateStore) -> None:
-    """Expired rows go, each once; what is not yet due stays; users and options never go."""
+async def test_expire_spares_what_is_not_due(store: StateStore) -> None:
+    """What is not yet due holds after a sweep, users and options for ever."""
     await store.apply([put("bob", 100), C2COption(app=0, user="bob", time_ms=1, peer="alice", option=2)])
     await one(store, ask("im/0/1", claims=(Claim("k", 100),), event="e"))
     await store.settle([Settlement(source="im/0/1", complete=True)], NOW)
     await store.bury(["m"], NOW)
-    assert await store.expire(NOW + DONE_TTL - 1) == 0
-    assert await store.expire(NOW + DONE_TTL) == 1
-    assert await store.expire(NOW + CLAIM_TTL) == 2
-    assert await store.expire(NOW + TOMBSTONE_TTL) == 1
-    assert await store.expire(NOW + 10 * TOMBSTONE_TTL) == 0
+    await store.expire(NOW + DONE_TTL - 1)
+    assert (await one(store, ask("im/0/1"), NOW + DONE_TTL - 1)).settled
+    assert await owner(store, "im/0/2", Claim("k", 100), NOW + DONE_TTL - 1) == "im/0/1"
+    await store.expire(NOW + CLAIM_TTL)
+    assert (await one(store, ask("im/0/3", tombstones=("m",)), NOW + CLAIM_TTL)).receivers[0].recalled
+    await store.expire(NOW + 10 * TOMBSTONE_TTL)
     assert len(await devices(store, "bob")) == 1
     assert await store.options(0, "bob") == {"c2c:alice": 2}
 

@@ -1,0 +1,207 @@
+"""The connection to Redis, be it a single server, one that sentinels name, or a cluster: it runs scripts.
+
+Errors that waiting can mend come out as StateUnavailable. redis-py repeats a call once where a connection broke, and we
+repeat after any StateUnavailable, so a script may run twice; each of them is written for that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError
+
+from pushgw.settings import StateSettings
+from pushgw.state.protocol import StateUnavailable
+from pushgw.state.redis_address import Address, address_of
+from pushgw.state.redis_errors import cause_of
+from pushgw.state.redis_scripts import Script
+
+log = structlog.get_logger()
+
+OLDEST = 7
+CONNECT_TIMEOUT_S = 3.0
+
+
+class Link:
+    """A pool of connections. `open` it, `run` scripts, `close` it."""
+
+    def __init__(self, settings: StateSettings) -> None:
+        self.address = address_of(settings)
+        self._closed = False
+        self._sentinel: Sentinel | None = None
+        self._cluster: RedisCluster | None = None
+        self._server: Redis | None = None
+        options = _options(self.address, settings)
+        match self.address.kind:
+            case "cluster":
+                nodes = [ClusterNode(host, port) for host, port in self.address.hosts]
+                self._cluster = RedisCluster(
+                    startup_nodes=nodes, retry=Retry(NoBackoff(), 0), **_without_db(options)
+                )
+            case "sentinel":
+                self._sentinel = Sentinel(  # type: ignore[no-untyped-call]  # redis-py does not say
+                    self.address.hosts, sentinel_kwargs=_for_sentinels(options, settings), **options
+                )
+                self._server = self._sentinel.master_for(self.address.service)
+            case _:
+                host, port = self.address.hosts[0]
+                self._server = Redis(host=host, port=port, **options)
+
+    @property
+    def clustered(self) -> bool:
+        """Whether a script may only touch the keys of one shard."""
+        return self._cluster is not None
+
+    @property
+    def where(self) -> str:
+        """For people; without password."""
+        return self.address.where
+
+    async def open(self) -> None:
+        """Reach it, and look at what it must be. Raises StateUnavailable."""
+        try:
+            for report in await self._reports():
+                self._judge(report)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def run(
+        self, script: Script, tag: str, keys: Sequence[str], arguments: Sequence[bytes | int]
+    ) -> Any:
+        """Run the script with these keys, all of the shard that ``tag`` names."""
+        if self._closed:
+            raise StateUnavailable(f"{self.where} is closed")
+        try:
+            try:
+                return await self._execute(tag, "EVALSHA", script.sha, len(keys), *keys, *arguments)
+            except NoScriptError:  # a server that was restarted or has taken over knows no scripts
+                return await self._execute(tag, "EVAL", script.text, len(keys), *keys, *arguments)
+        except (RedisError, RedisClusterException, OSError) as error:
+            raise self._unavailable(error) from error
+
+    async def command(self, tag: str, *words: str | bytes | int) -> Any:
+        """Run a plain command about a key of the shard that ``tag`` names."""
+        if self._closed:
+            raise StateUnavailable(f"{self.where} is closed")
+        try:
+            return await self._execute(tag, *words)
+        except (RedisError, RedisClusterException, OSError) as error:
+            raise self._unavailable(error) from error
+
+    async def close(self) -> None:
+        """Close all connections. A second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._cluster is not None:
+            await self._cluster.aclose()
+        if self._server is not None:
+            await self._server.aclose()
+            await self._server.connection_pool.disconnect()
+        if self._sentinel is not None:
+            for sentinel in self._sentinel.sentinels:
+                await sentinel.aclose()
+
+    async def _execute(self, tag: str, *words: Any) -> Any:
+        if self._cluster is None:
+            assert self._server is not None  # noqa: S101  one of both is made
+            return await self._server.execute_command(*words)  # type: ignore[no-untyped-call]  # as above
+        await self._cluster.initialize()  # only after an error: who is master of what now
+        node = self._cluster.get_node_from_key(tag)
+        return await self._cluster.execute_command(*words, target_nodes=node)
+
+    async def _reports(self) -> list[dict[str, str]]:
+        """INFO of the server, or of each master of the cluster."""
+        try:
+            if self._cluster is None:
+                return [_report(await self._execute("", "INFO"))]
+            await self._cluster.initialize()
+            return [
+                _report(await self._cluster.execute_command("INFO", target_nodes=node))
+                for node in self._cluster.get_primaries()
+            ]
+        except (RedisError, RedisClusterException, OSError) as error:
+            raise self._unavailable(error) from error
+
+    def _judge(self, report: dict[str, str]) -> None:
+        version = report.get("redis_version", "0")
+        if int(version.partition(".")[0]) < OLDEST:
+            raise StateUnavailable(
+                f"{self.where} is Redis {version}: Redis {OLDEST} or newer, or Valkey, is needed"
+            )
+        if report.get("redis_mode") == "cluster" and not self.clustered:
+            raise StateUnavailable(f"{self.where} is part of a cluster: write state.url as redis+cluster://…")
+        policy = report.get("maxmemory_policy", "noeviction")
+        if policy != "noeviction":
+            log.error(
+                "state_evicts",
+                redis=self.where,
+                maxmemory_policy=policy,
+                why="when memory is full it throws away claims, done marks and devices: then messages come twice or not at all",
+                mend="CONFIG SET maxmemory-policy noeviction",
+            )
+        if report.get("aof_enabled") == "0":
+            log.warning(
+                "state_not_durable",
+                redis=self.where,
+                why="appendonly is off: a crash of Redis loses what came since its last snapshot",
+                mend="CONFIG SET appendonly yes",
+            )
+
+    def _unavailable(self, error: Exception) -> Exception:
+        cause = cause_of(error)
+        if cause is None:
+            return error
+        return StateUnavailable(f"{self.where} {cause}")
+
+
+def _options(address: Address, settings: StateSettings) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "username": address.user,
+        "password": address.password,
+        "db": address.db,
+        "protocol": 2,
+        "socket_timeout": settings.timeout,
+        "socket_connect_timeout": min(CONNECT_TIMEOUT_S, settings.timeout),
+        "socket_keepalive": True,
+        "client_name": "pushgw",
+    }
+    if address.kind != "cluster":
+        options["retry"] = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
+    if address.tls:
+        options |= {
+            "ssl": True,
+            "ssl_cert_reqs": "required",
+            "ssl_check_hostname": True,
+            "ssl_ca_certs": str(settings.ca_file) if settings.ca_file else None,
+            "ssl_certfile": str(settings.cert_file) if settings.cert_file else None,
+            "ssl_keyfile": str(settings.key_file) if settings.key_file else None,
+        }
+    return options
+
+
+def _without_db(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name != "db"}
+
+
+def _for_sentinels(options: dict[str, Any], settings: StateSettings) -> dict[str, Any]:
+    """Sentinels have no databases, and a password of their own or none."""
+    secret = settings.sentinel_password
+    login = {"username": None, "password": secret.get_secret_value() if secret else None}
+    return _without_db(options) | login
+
+
+def _report(answer: Any) -> dict[str, str]:
+    if isinstance(answer, dict):
+        return {str(name): str(value) for name, value in answer.items()}
+    text = answer.decode() if isinstance(answer, bytes) else str(answer)
+    return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
