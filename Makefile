@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test check test-kafka chaos chaos-short chaos-long chaos-planted bench docs format lock wheel clean
+.PHONY: help demo test check test-kafka test-redis chaos chaos-short chaos-long chaos-planted bench docs format lock wheel clean
 .DEFAULT_GOAL := help
 
 help: ## these lines
@@ -20,7 +20,7 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP) ## the main job on embedded parts: what is pushed, what is not, and why
 	$(BIN)/pushgw demo
 
-test: $(STAMP) ## all tests but those that need a real Apache Kafka
+test: $(STAMP) ## all tests but those that need a real Apache Kafka or Redis
 	$(BIN)/pytest
 
 check: $(STAMP) ## format, lint, types, floors
@@ -38,6 +38,10 @@ $(KAFKA_LIB)/.fetched: tests/kafka/pom.xml
 
 test-kafka: $(STAMP) $(KAFKA_LIB)/.fetched ## end-to-end tests on a real Apache Kafka (Java 17, Maven)
 	$(BIN)/pytest -m kafka tests
+
+test-redis: $(STAMP) ## state on a real Redis: alone, as a cluster, behind sentinels (redis-server 7 or Valkey)
+	@command -v redis-server >/dev/null || command -v valkey-server >/dev/null || { echo "make test-redis: needs redis-server 7 or newer, or valkey-server (Debian: apt-get install redis-server); 'make test' does without"; exit 1; }
+	$(BIN)/pytest -m redis tests
 
 chaos: $(STAMP) $(KAFKA_LIB)/.fetched ## 40,000 records while a nemesis kills gateways, Kafka, state; nothing lost or doubled (5 min)
 	$(BIN)/python -m tests.chaos $(CHAOS)

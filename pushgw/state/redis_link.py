@@ -11,23 +11,19 @@ from typing import Any
 
 import structlog
 from redis.asyncio import Redis, RedisCluster
-from redis.asyncio.cluster import ClusterNode
-from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
 from pushgw.settings import StateSettings
 from pushgw.state.protocol import StateUnavailable
-from pushgw.state.redis_address import Address, address_of
+from pushgw.state.redis_address import address_of
+from pushgw.state.redis_connections import cluster_of, sentinel_of, server_of
 from pushgw.state.redis_errors import cause_of
 from pushgw.state.redis_scripts import Script
 
 log = structlog.get_logger()
 
 OLDEST = 7
-CONNECT_TIMEOUT_S = 3.0
 
 
 class Link:
@@ -39,21 +35,13 @@ class Link:
         self._sentinel: Sentinel | None = None
         self._cluster: RedisCluster | None = None
         self._server: Redis | None = None
-        options = _options(self.address, settings)
         match self.address.kind:
             case "cluster":
-                nodes = [ClusterNode(host, port) for host, port in self.address.hosts]
-                self._cluster = RedisCluster(
-                    startup_nodes=nodes, retry=Retry(NoBackoff(), 0), **_without_db(options)
-                )
+                self._cluster = cluster_of(self.address, settings)
             case "sentinel":
-                self._sentinel = Sentinel(  # type: ignore[no-untyped-call]  # redis-py does not say
-                    self.address.hosts, sentinel_kwargs=_for_sentinels(options, settings), **options
-                )
-                self._server = self._sentinel.master_for(self.address.service)
+                self._sentinel, self._server = sentinel_of(self.address, settings)
             case _:
-                host, port = self.address.hosts[0]
-                self._server = Redis(host=host, port=port, **options)
+                self._server = server_of(self.address, settings)
 
     @property
     def clustered(self) -> bool:
@@ -162,42 +150,6 @@ class Link:
         if cause is None:
             return error
         return StateUnavailable(f"{self.where} {cause}")
-
-
-def _options(address: Address, settings: StateSettings) -> dict[str, Any]:
-    options: dict[str, Any] = {
-        "username": address.user,
-        "password": address.password,
-        "db": address.db,
-        "protocol": 2,
-        "socket_timeout": settings.timeout,
-        "socket_connect_timeout": min(CONNECT_TIMEOUT_S, settings.timeout),
-        "socket_keepalive": True,
-        "client_name": "pushgw",
-    }
-    if address.kind != "cluster":
-        options["retry"] = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
-    if address.tls:
-        options |= {
-            "ssl": True,
-            "ssl_cert_reqs": "required",
-            "ssl_check_hostname": True,
-            "ssl_ca_certs": str(settings.ca_file) if settings.ca_file else None,
-            "ssl_certfile": str(settings.cert_file) if settings.cert_file else None,
-            "ssl_keyfile": str(settings.key_file) if settings.key_file else None,
-        }
-    return options
-
-
-def _without_db(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if name != "db"}
-
-
-def _for_sentinels(options: dict[str, Any], settings: StateSettings) -> dict[str, Any]:
-    """Sentinels have no databases, and a password of their own or none."""
-    secret = settings.sentinel_password
-    login = {"username": None, "password": secret.get_secret_value() if secret else None}
-    return _without_db(options) | login
 
 
 def _report(answer: Any) -> dict[str, str]:

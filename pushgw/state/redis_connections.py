@@ -1,0 +1,102 @@
+"""Connections whose commands are packed in C: redis-py's asyncio side packs each argument in Python, 2 us for a message.
+
+`client_of` gives the client for an address. What hiredis packs are texts, bytes and whole numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import hiredis
+from redis.asyncio import ConnectionPool, Redis, RedisCluster
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel, SentinelManagedConnection, SentinelManagedSSLConnection
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from pushgw.settings import StateSettings
+from pushgw.state.redis_address import Address
+
+CONNECT_TIMEOUT_S = 3.0
+_OURS = frozenset({"EVALSHA", "EVAL"})
+
+
+def server_of(address: Address, settings: StateSettings) -> Redis:
+    """A client of one server."""
+    kind = TlsConnection if address.tls else PlainConnection
+    host, port = address.hosts[0]
+    pool = ConnectionPool(connection_class=kind, host=host, port=port, **_options(address, settings))
+    return Redis.from_pool(pool)
+
+
+def sentinel_of(address: Address, settings: StateSettings) -> tuple[Sentinel, Redis]:
+    """The sentinels, and a client of whatever server they call the master."""
+    options = _options(address, settings)
+    secret = settings.sentinel_password
+    own = {"username": None, "password": secret.get_secret_value() if secret else None, "ssl": address.tls}
+    asked = {name: value for name, value in options.items() if name != "db"} | own
+    sentinel = Sentinel(address.hosts, sentinel_kwargs=asked, **options)  # type: ignore[no-untyped-call]  # redis-py does not say
+    kind = TlsOfSentinel if address.tls else PlainOfSentinel
+    return sentinel, sentinel.master_for(address.service, connection_class=kind)
+
+
+def cluster_of(address: Address, settings: StateSettings) -> RedisCluster:
+    """A client of a cluster. It finds the other nodes by those that are named."""
+    options = {
+        name: value for name, value in _options(address, settings).items() if name not in ("db", "retry")
+    }
+    nodes = [ClusterNode(host, port) for host, port in address.hosts]
+    cluster = RedisCluster(startup_nodes=nodes, retry=Retry(NoBackoff(), 0), ssl=address.tls, **options)
+    kind = TlsConnection if address.tls else PlainConnection
+    cluster.connection_kwargs["connection_class"] = kind  # there is no parameter for it
+    for node in cluster.startup_nodes:
+        node.connection_class = kind
+    return cluster
+
+
+class _Packed(AbstractConnection):
+    def pack_command(self, *words: Any) -> list[bytes]:
+        if words[0] in _OURS:
+            return [hiredis.pack_command(words)]
+        return list(super().pack_command(*words))
+
+
+class PlainConnection(_Packed, Connection):
+    """To a server."""
+
+
+class TlsConnection(_Packed, SSLConnection):
+    """To a server, with TLS."""
+
+
+class PlainOfSentinel(_Packed, SentinelManagedConnection):
+    """To the master of the moment."""
+
+
+class TlsOfSentinel(_Packed, SentinelManagedSSLConnection):
+    """To the master of the moment, with TLS."""
+
+
+def _options(address: Address, settings: StateSettings) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "username": address.user,
+        "password": address.password,
+        "db": address.db,
+        "protocol": 2,
+        "socket_timeout": settings.timeout,
+        "socket_connect_timeout": min(CONNECT_TIMEOUT_S, settings.timeout),
+        "socket_keepalive": True,
+        "client_name": "pushgw",
+        "retry": Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+    }
+    if address.tls:
+        options |= {
+            "ssl_cert_reqs": "required",
+            "ssl_check_hostname": True,
+            "ssl_ca_certs": str(settings.ca_file) if settings.ca_file else None,
+            "ssl_certfile": str(settings.cert_file) if settings.cert_file else None,
+            "ssl_keyfile": str(settings.key_file) if settings.key_file else None,
+        }
+    return options
