@@ -17,6 +17,8 @@ import time
 from pathlib import Path
 from random import SystemRandom
 
+from pushgw.sandbox.authority import CA_FILE, SERVER_FILE
+
 START_TIMEOUT_S = 20.0
 SLOTS = 16_384
 SERVICE = "pushgw-test"
@@ -31,7 +33,7 @@ class RedisServer:
     """One server. `start` returns when it answers; `stop`, `kill` and `restart` keep its data until `close`."""
 
     def __init__(self, *options: str, sentinel: bool = False, tls: Path | None = None) -> None:
-        """``options``: lines of redis.conf. ``tls``: a directory with ca.pem, server.pem, server-key.pem."""
+        """``options``: lines of redis.conf. ``tls``: a directory of `pushgw.sandbox.authority`."""
         self._program = _program()
         self._sentinel = sentinel
         self.tls = tls
@@ -45,9 +47,9 @@ class RedisServer:
             else [
                 "port 0",
                 f"tls-port {self.port}",
-                f"tls-cert-file {tls / 'server.pem'}",
-                f"tls-key-file {tls / 'server-key.pem'}",
-                f"tls-ca-cert-file {tls / 'ca.pem'}",
+                f"tls-cert-file {tls / SERVER_FILE}",
+                f"tls-key-file {tls / SERVER_FILE}",
+                f"tls-ca-cert-file {tls / CA_FILE}",
                 "tls-auth-clients no",
             ]
         )
@@ -104,7 +106,7 @@ class RedisServer:
 
     def ask(self, *words: str) -> str:
         """An answer of the server, as redis-cli prints it: errors, too. A password goes as ``-a``."""
-        flags = ["--tls", "--cacert", str(self.tls / "ca.pem")] if self.tls else []
+        flags = ["--tls", "--cacert", str(self.tls / CA_FILE)] if self.tls else []
         command = ["redis-cli", "-p", str(self.port), *flags, "--no-auth-warning", *words]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
         return (done.stdout + done.stderr).strip()
