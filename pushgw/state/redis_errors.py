@@ -16,8 +16,8 @@ _BY_WORD = {
     "BUSY": "is busy with another client's script",
     "NOAUTH": "wants a password: put it into state.url",
     "WRONGPASS": "refuses the user or password of state.url",
-    "NOPERM": "forbids our commands to the user of state.url: give it the keys pushgw:* and EVAL, EVALSHA and the "
-    "commands of data (`~pushgw:* +@read +@write +@scripting +info +ping`)",
+    "NOPERM": "forbids what we do to the user of state.url: ACL SETUSER needs "
+    "~pushgw:* +@read +@write +@connection +@scripting +info",
     "NOPROTO": "is too old: Redis 7 or newer, or Valkey, is needed",
 }
 _MOVING = "non local key in a cluster node"
@@ -29,6 +29,10 @@ def cause_of(error: Exception) -> str | None:
     word = text.partition(" ")[0].rstrip(":")
     if word in _BY_WORD:
         return _BY_WORD[word]
+    if "DB index is out of range" in text:
+        return "has no database of that number: correct the end of state.url"
+    if text.startswith("Authentication required"):
+        return _BY_WORD["NOAUTH"]
     for kind, sentence in _BY_TYPE:
         if isinstance(error, kind):
             return sentence or _connection(text)
@@ -46,8 +50,6 @@ def _connection(text: str) -> str:
         return _BY_WORD["READONLY"]
     if "too many connections" in low or "max number of clients" in low:
         return "takes no more connections: raise its maxclients"
-    if "db index is out of range" in low or "invalid database" in low:
-        return "has no database of that number: correct the end of state.url"
     if "name or service not known" in low or "name resolution" in low or "nodename" in low:
         return "cannot be found: its host name is unknown; correct state.url"
     return "cannot be reached: start it, or correct state.url"
