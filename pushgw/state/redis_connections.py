@@ -1,6 +1,5 @@
-"""Connections whose commands are packed in C: redis-py's asyncio side packs each argument in Python, 2 us for a message.
-
-`client_of` gives the client for an address. What hiredis packs are texts, bytes and whole numbers.
+"""Clients for each kind of address, over connections whose scripts are packed in C: redis-py's asyncio side packs each
+argument in Python, which is 2 us for a message.
 """
 
 from __future__ import annotations
@@ -8,8 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import hiredis
-from redis.asyncio import ConnectionPool, Redis, RedisCluster
-from redis.asyncio.cluster import ClusterNode
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelManagedConnection, SentinelManagedSSLConnection
@@ -18,6 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from pushgw.settings import StateSettings
 from pushgw.state.redis_address import Address
+from pushgw.state.redis_cluster import Cluster
 
 CONNECT_TIMEOUT_S = 3.0
 _OURS = frozenset({"EVALSHA", "EVAL"})
@@ -25,10 +24,7 @@ _OURS = frozenset({"EVALSHA", "EVAL"})
 
 def server_of(address: Address, settings: StateSettings) -> Redis:
     """A client of one server."""
-    kind = TlsConnection if address.tls else PlainConnection
-    host, port = address.hosts[0]
-    pool = ConnectionPool(connection_class=kind, host=host, port=port, **_options(address, settings))
-    return Redis.from_pool(pool)
+    return _client(*address.hosts[0], address, settings)
 
 
 def sentinel_of(address: Address, settings: StateSettings) -> tuple[Sentinel, Redis]:
@@ -42,18 +38,15 @@ def sentinel_of(address: Address, settings: StateSettings) -> tuple[Sentinel, Re
     return sentinel, sentinel.master_for(address.service, connection_class=kind)
 
 
-def cluster_of(address: Address, settings: StateSettings) -> RedisCluster:
-    """A client of a cluster. It finds the other nodes by those that are named."""
-    options = {
-        name: value for name, value in _options(address, settings).items() if name not in ("db", "retry")
-    }
-    nodes = [ClusterNode(host, port) for host, port in address.hosts]
-    cluster = RedisCluster(startup_nodes=nodes, retry=Retry(NoBackoff(), 0), ssl=address.tls, **options)
+def cluster_of(address: Address, settings: StateSettings) -> Cluster:
+    """The cluster. It finds its other nodes by those that are named."""
+    return Cluster(address.hosts, lambda host, port: _client(host, port, address, settings))
+
+
+def _client(host: str, port: int, address: Address, settings: StateSettings) -> Redis:
     kind = TlsConnection if address.tls else PlainConnection
-    cluster.connection_kwargs["connection_class"] = kind  # there is no parameter for it
-    for node in cluster.startup_nodes:
-        node.connection_class = kind
-    return cluster
+    options = _options(address, settings)
+    return Redis.from_pool(ConnectionPool(connection_class=kind, host=host, port=port, **options))
 
 
 class _Packed(AbstractConnection):

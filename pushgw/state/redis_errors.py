@@ -31,6 +31,8 @@ def cause_of(error: Exception) -> str | None:
         return _BY_WORD[word]
     if "DB index is out of range" in text:
         return "has no database of that number: correct the end of state.url"
+    if "cluster support disabled" in text:
+        return "is no cluster: write state.url as redis://…"
     if text.startswith("Authentication required"):
         return _BY_WORD["NOAUTH"]
     for kind, sentence in _BY_TYPE:
@@ -66,8 +68,6 @@ _BY_TYPE: tuple[tuple[type[Exception], str | None], ...] = (
     (redis_errors.TryAgainError, _BY_WORD["TRYAGAIN"]),
     (redis_errors.TimeoutError, "did not answer within state.timeout"),
     (redis_errors.ConnectionError, None),
-    (redis_errors.ClusterError, "changes its nodes at the moment"),
-    (redis_errors.RedisClusterException, "cannot be reached as a cluster: start it, or correct state.url"),
     (TimeoutError, "did not answer within state.timeout"),
     (OSError, None),
 )

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import structlog
-from redis.asyncio import Redis, RedisCluster
+from redis.asyncio import Redis
 from redis.asyncio.sentinel import Sentinel
-from redis.exceptions import NoScriptError, RedisClusterException, RedisError
+from redis.exceptions import NoScriptError, RedisError
 
 from pushgw.settings import StateSettings
 from pushgw.state.protocol import StateUnavailable
 from pushgw.state.redis_address import address_of
+from pushgw.state.redis_cluster import Cluster
 from pushgw.state.redis_connections import cluster_of, sentinel_of, server_of
 from pushgw.state.redis_errors import cause_of
 from pushgw.state.redis_scripts import Script
@@ -33,7 +34,7 @@ class Link:
         self.address = address_of(settings)
         self._closed = False
         self._sentinel: Sentinel | None = None
-        self._cluster: RedisCluster | None = None
+        self._cluster: Cluster | None = None
         self._server: Redis | None = None
         match self.address.kind:
             case "cluster":
@@ -73,7 +74,7 @@ class Link:
                 return await self._execute(tag, "EVALSHA", script.sha, len(keys), *keys, *arguments)
             except NoScriptError:  # a server that was restarted or has taken over knows no scripts
                 return await self._execute(tag, "EVAL", script.text, len(keys), *keys, *arguments)
-        except (RedisError, RedisClusterException, OSError) as error:
+        except (RedisError, OSError) as error:
             raise self._unavailable(error) from error
 
     async def command(self, tag: str, *words: str | bytes | int) -> Any:
@@ -82,7 +83,7 @@ class Link:
             raise StateUnavailable(f"{self.where} is closed")
         try:
             return await self._execute(tag, *words)
-        except (RedisError, RedisClusterException, OSError) as error:
+        except (RedisError, OSError) as error:
             raise self._unavailable(error) from error
 
     async def close(self) -> None:
@@ -91,33 +92,25 @@ class Link:
             return
         self._closed = True
         if self._cluster is not None:
-            await self._cluster.aclose()
+            await self._cluster.close()
         if self._server is not None:
             await self._server.aclose()
-            await self._server.connection_pool.disconnect()
         if self._sentinel is not None:
             for sentinel in self._sentinel.sentinels:
                 await sentinel.aclose()
 
     async def _execute(self, tag: str, *words: Any) -> Any:
-        if self._cluster is None:
-            assert self._server is not None  # noqa: S101  one of both is made
-            return await self._server.execute_command(*words)  # type: ignore[no-untyped-call]  # as above
-        await self._cluster.initialize()  # only after an error: who is master of what now
-        node = self._cluster.get_node_from_key(tag)
-        return await self._cluster.execute_command(*words, target_nodes=node)
+        if self._cluster is not None:
+            return await self._cluster.execute(tag, *words)
+        assert self._server is not None  # noqa: S101  one of both is made
+        return await self._server.execute_command(*words)  # type: ignore[no-untyped-call]  # redis-py
 
     async def _reports(self) -> list[dict[str, str]]:
         """INFO of the server, or of each master of the cluster."""
         try:
-            if self._cluster is None:
-                return [_report(await self._execute("", "INFO"))]
-            await self._cluster.initialize()
-            return [
-                _report(await self._cluster.execute_command("INFO", target_nodes=node))
-                for node in self._cluster.get_primaries()
-            ]
-        except (RedisError, RedisClusterException, OSError) as error:
+            servers = await self._cluster.masters() if self._cluster is not None else [self._server]
+            return [_report(await server.info()) for server in servers if server is not None]
+        except (RedisError, OSError) as error:
             raise self._unavailable(error) from error
 
     def _judge(self, report: dict[str, str]) -> None:
@@ -152,8 +145,5 @@ class Link:
         return StateUnavailable(f"{self.where} {cause}")
 
 
-def _report(answer: Any) -> dict[str, str]:
-    if isinstance(answer, dict):
-        return {str(name): str(value) for name, value in answer.items()}
-    text = answer.decode() if isinstance(answer, bytes) else str(answer)
-    return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+def _report(answer: dict[str, Any]) -> dict[str, str]:
+    return {name: str(value) for name, value in answer.items()}

@@ -53,9 +53,10 @@ class RedisServer:
                 "tls-auth-clients no",
             ]
         )
-        lines = [*listen, "bind 127.0.0.1", f"dir {self.home}", "daemonize no", *options]
+        lines = [*listen, "bind 127.0.0.1", f"dir {self.home}", "daemonize no"]
         if not sentinel:
             lines += ["save ''", "appendonly yes", "appendfsync everysec"]
+        lines += options
         self._config.write_text("\n".join(lines) + "\n")
 
     @property

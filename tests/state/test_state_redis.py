@@ -127,7 +127,9 @@ async def test_what_one_gateway_settles_the_other_knows(stores: tuple[RedisStore
     [answer] = await second.admit([ask("im/0/1")], NOW)
     facts = answer.receivers[0]
     assert (answer.settled, facts.user.badge, len(facts.user.devices), facts.options.c2c) == (True, 1, 1, 2)
-    await first.apply([put("bob", 200, "t2"), C2COption(app=0, user="bob", time_ms=2, peer="alice", option=0)])
+    await first.apply(
+        [put("bob", 200, "t2"), C2COption(app=0, user="bob", time_ms=2, peer="alice", option=0)]
+    )
     [answer] = await second.admit([ask("im/0/2")], NOW)
     facts = answer.receivers[0]
     assert (facts.user.devices[0].token, facts.options.c2c, facts.user.badge) == ("t2", 0, 1)
@@ -302,8 +304,8 @@ async def test_scripts_are_loaded_again(store: RedisStore, redis: Any) -> None:
 
 
 async def test_killed_and_started_again(make_redis: Callable[..., Any]) -> None:
-    """After kill -9 and a start from its append-only file all is there, and the store goes on with the same object."""
-    server = make_redis("RedisServer")
+    """After kill -9 and a start from its append-only file (`appendfsync always`) all is there, and the store goes on."""
+    server = make_redis("RedisServer", "appendfsync always")
     store = await opens(server.url)()
     await store.apply([put("bob", 100), BadgeSet(app=0, user="bob", time_ms=1, unread=3)])
     await store.admit([ask("im/0/1", Claim("k", 100), event="e")], NOW)
@@ -406,7 +408,9 @@ async def test_a_batch_of_any_size(store: RedisStore) -> None:
     events: list[UserEvent] = [put(user, 100, f"t{user}") for user in users]
     await store.apply(events)
     batch = [replace(ask(f"im/0/{n}", Claim(f"g{n}", 1, 300)), receivers=users) for n in range(3)]
-    answers = await store.admit([*batch, *[ask("x", to=users[n], tombstones=("m",)) for n in range(2_500)]], NOW)
+    answers = await store.admit(
+        [*batch, *[ask("x", to=users[n], tombstones=("m",)) for n in range(2_500)]], NOW
+    )
     names = [[facts.user.devices[0].token for facts in answer.receivers] for answer in answers]
     assert names == [[f"t{user}" for user in users]] * 3 + [[f"t{user}"] for user in users[:2_500]]
     [again] = await store.admit([replace(batch[2], source="im/0/9")], NOW)

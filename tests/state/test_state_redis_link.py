@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -143,7 +144,10 @@ async def test_nobody_there(make_redis: Make) -> None:
     server = make_redis("RedisServer")
     server.kill()
     port = server.port
-    assert await refusal(server.url) == f"Redis 127.0.0.1:{port} cannot be reached: start it, or correct state.url"
+    assert (
+        await refusal(server.url)
+        == f"Redis 127.0.0.1:{port} cannot be reached: start it, or correct state.url"
+    )
     assert "host name is unknown" in await refusal("redis://no-such-host.invalid:1")
     assert "Redis Cluster" in await refusal(f"redis+cluster://127.0.0.1:{port}")
     assert "has no master" in await refusal(f"redis+sentinel://127.0.0.1:{port}/main")
@@ -154,6 +158,7 @@ async def test_a_wrong_database_and_a_part_of_a_cluster(redis_server: Any, redis
     assert "no database of that number" in await refusal(redis_server.url.replace("/0", "/99"))
     node = redis_cluster.masters[0]
     assert "write state.url as redis+cluster://" in await refusal(node.url)
+    assert "write state.url as redis://" in await refusal(f"redis+cluster://127.0.0.1:{redis_server.port}")
 
 
 TROUBLES = {
@@ -191,7 +196,7 @@ async def test_a_server_that_still_loads(make_redis: Make) -> None:
         server.ask("set", f"other:{n}", os.urandom(2000).hex())
     server.ask("bgrewriteaof")
     while "aof_rewrite_in_progress:1" in server.ask("info", "persistence"):
-        time.sleep(0.02)
+        await asyncio.sleep(0.02)
     server.kill()
     with server._config.open("a") as config:
         config.write("key-load-delay 50000\nloading-process-events-interval-bytes 1024\n")
