@@ -199,6 +199,7 @@ class Plant:
 
     def __init__(self, home: Path, **policy: Any) -> None:
         self.home = home
+        self.state_url = f"sqlite:///{home / 'state.db'}"
         self.policy = policy
         self.tokens = TokenSettings()
         self.now = NOW
@@ -219,7 +220,7 @@ class Plant:
         return self.mock.requests
 
     async def start(self) -> None:
-        self.state = Flaky(await open_store(StateSettings(url=f"sqlite:///{self.home / 'state.db'}")))
+        self.state = Flaky(await open_store(StateSettings(url=self.state_url)))
         settings = Settings(
             policy=PolicySettings(**self.policy),
             tokens=self.tokens,
