@@ -113,6 +113,11 @@ class StateSettings(_Section):
         return url
 
     @property
+    def remote(self) -> bool:
+        """Whether the state is in another process, which can be away."""
+        return self.url.startswith("redis")
+
+    @property
     def shown(self) -> str:
         """``url`` for logs and errors: without user and password."""
         return masked_url(self.url)

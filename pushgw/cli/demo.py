@@ -18,6 +18,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from pydantic import ValidationError
 from rich.live import Live
 from rich.table import Table
 
@@ -39,9 +40,9 @@ from pushgw.messages.key import record_key
 from pushgw.sandbox.authority import make_authority
 from pushgw.sandbox.broker import BrokerUnavailable, EmbeddedBroker
 from pushgw.sandbox.sandbox import example_directory, with_endpoint
-from pushgw.settings import KafkaSettings, Settings
+from pushgw.settings import KafkaSettings, Settings, StateSettings
 from pushgw.state import open_store
-from pushgw.state.protocol import StateUnavailable
+from pushgw.state.protocol import StateMissing, StateUnavailable
 
 START_S = 30.0
 ACT_S = 30.0
@@ -51,6 +52,12 @@ ROWS = 22
 def demo(
     json: Json = False,
     keep: Annotated[Path | None, typer.Option("--keep", help="Keep logs and files in this folder.")] = None,
+    state: Annotated[
+        str | None,
+        typer.Option(
+            "--state", help="Another store than a SQLite file: the URL of an empty Redis (state.url)."
+        ),
+    ] = None,
 ) -> None:
     """Run the main job on embedded parts and show what was pushed, what was not, and why.
 
@@ -61,7 +68,7 @@ def demo(
         logging.CRITICAL
     )  # it warns of what the way up and down of a broker is made of
     try:
-        summary = run_async(_demo(json, keep))
+        summary = run_async(_demo(json, keep, state))
     except BrokerUnavailable as error:
         raise fail(Exit.UNREACHABLE, str(error)) from None
     except _DemoFailed as error:
@@ -79,7 +86,7 @@ class _DemoFailed(Exception):
     """A part did not come up."""
 
 
-async def _demo(json: bool, keep: Path | None) -> dict[str, Any]:
+async def _demo(json: bool, keep: Path | None, state: str | None) -> dict[str, Any]:
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     assert task is not None  # noqa: S101  we are in one
@@ -88,12 +95,34 @@ async def _demo(json: bool, keep: Path | None) -> dict[str, Any]:
     async with AsyncExitStack() as stack:
         home = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pushgw-demo-")))
         home.mkdir(parents=True, exist_ok=True)
-        stage = await stack.enter_async_context(_stage(home))
+        await _check_state(state)
+        stage = await stack.enter_async_context(_stage(home, state))
         board = _Board(live=not json and out.is_terminal, lines=not json and not out.is_terminal)
         with board:
             await _play(stage, board)
         await stage.stop_gateway()
         return await _summary(stage, board)
+
+
+async def _check_state(state: str | None) -> None:
+    """Marks of another broker's records are no marks of ours: the story needs a store of its own."""
+    if state is None:
+        return
+    try:
+        store = await open_store(StateSettings(url=state), read_only=True)
+    except StateMissing:
+        return
+    except (StateUnavailable, ValueError) as error:
+        raise _DemoFailed(f"--state: {_first_line(error)}") from None
+    await store.close()
+    raise _DemoFailed("--state: a gateway's state is there already; give the demo an empty database")
+
+
+def _first_line(error: Exception) -> str:
+    """What was given may hold a password: of pydantic's report only the sentence is taken."""
+    if isinstance(error, ValidationError):
+        return str(error.errors()[0]["msg"])
+    return str(error)
 
 
 class _Stage:
@@ -112,7 +141,7 @@ class _Stage:
 
 
 @asynccontextmanager
-async def _stage(home: Path) -> AsyncIterator[_Stage]:
+async def _stage(home: Path, state: str | None) -> AsyncIterator[_Stage]:
     async with AsyncExitStack() as stack:
         broker = await EmbeddedBroker.start(log_file=home / "broker.log")
         stack.push_async_callback(broker.close)
@@ -134,7 +163,7 @@ async def _stage(home: Path) -> AsyncIterator[_Stage]:
         environ = {
             "PUSHGW_KAFKA__BOOTSTRAP_SERVERS": broker.bootstrap_servers,
             "PUSHGW_KAFKA__PARTITIONS": "3",
-            "PUSHGW_STATE__URL": f"sqlite:///{home / 'pushgw.db'}",
+            "PUSHGW_STATE__URL": state or f"sqlite:///{home / 'pushgw.db'}",
             "PUSHGW_CREDENTIALS__DIRECTORY": str(certs),
             "PUSHGW_POLICY__RATE_LIMIT__PER_CONVERSATION": f"{CONVERSATION_LIMIT}/60",
             "PUSHGW_DISPATCH__BACKOFF": "0.1",

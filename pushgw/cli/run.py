@@ -62,8 +62,10 @@ def run(
             code, summary = run_async(supervise(settings, commands(workers, config_path(config))))
         else:
             code, summary = run_async(_serve(settings, book, worker))
-    except (NotADirectoryError, ClientOptionsError, StateUnavailable, WorkersRefusedError) as error:
+    except (NotADirectoryError, ClientOptionsError, WorkersRefusedError) as error:
         raise _end(Exit.CONFIG, error, worker) from None
+    except StateUnavailable as error:
+        raise _end(Exit.UNREACHABLE if settings.state.remote else Exit.CONFIG, error, worker) from None
     except (IntakeError, OutletError, TopicsError) as error:
         raise _end(Exit.UNREACHABLE, error, worker) from None
     if json:

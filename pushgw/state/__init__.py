@@ -19,7 +19,7 @@ async def open_store(settings: StateSettings, *, read_only: bool = False) -> Sta
 
     ``read_only`` serves the commands that only look (`peek`, `user`, `options`) while a gateway writes.
     """
-    if settings.url.startswith("redis"):
+    if settings.remote:
         from pushgw.state.redis_store import RedisStore  # who uses SQLite need not wait for the client
 
         return await RedisStore.open(settings, read_only=read_only)

@@ -33,6 +33,7 @@ from pushgw.state.protocol import (
     DeadToken,
     Settlement,
     Shown,
+    StateMissing,
     StateUnavailable,
     Suspect,
 )
@@ -74,7 +75,7 @@ class RedisStore:
     async def open(cls, settings: StateSettings, *, read_only: bool = False) -> RedisStore:
         """Reach the Redis of ``state.url``. Raises StateUnavailable: not reached, too old, laid out otherwise.
 
-        ``read_only`` writes nothing, not even to a new Redis.
+        ``read_only`` writes nothing. Raises StateMissing where no gateway has begun.
         """
         store = cls(settings)
         await store._link.open()
@@ -222,7 +223,9 @@ class RedisStore:
             await self._link.command(tag, "SET", f"{tag}layout", ours, "NX")
         found = await self._link.command(tag, "GET", f"{tag}layout")
         if found is None:
-            return
+            raise StateMissing(
+                f"{self._link.where} holds no state yet: `pushgw run` begins it at its first start"
+            )
         layout, shards = [int(part) for part in found.split()]
         if layout != LAYOUT:
             raise StateUnavailable(
