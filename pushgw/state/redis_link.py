@@ -86,6 +86,18 @@ class Link:
         except (RedisError, OSError) as error:
             raise self._unavailable(error) from error
 
+    async def count_lasting(self, pattern: str) -> int:
+        """How many keys on any master match and have no TTL. It walks through all keys, a thousand at a time."""
+        try:
+            found: set[bytes] = set()
+            for server in await self._servers():
+                async for key in server.scan_iter(match=pattern, count=1000):
+                    if await server.ttl(key) == -1:
+                        found.add(key)  # SCAN may name a key twice
+            return len(found)
+        except (RedisError, OSError) as error:
+            raise self._unavailable(error) from error
+
     async def close(self) -> None:
         """Close all connections. A second call does nothing."""
         if self._closed:
@@ -108,10 +120,14 @@ class Link:
     async def _reports(self) -> list[dict[str, str]]:
         """INFO of the server, or of each master of the cluster."""
         try:
-            servers = await self._cluster.masters() if self._cluster is not None else [self._server]
-            return [_report(await server.info()) for server in servers if server is not None]
+            return [_report(await server.info()) for server in await self._servers()]
         except (RedisError, OSError) as error:
             raise self._unavailable(error) from error
+
+    async def _servers(self) -> list[Redis]:
+        if self._cluster is not None:
+            return await self._cluster.masters()
+        return [self._server] if self._server is not None else []
 
     def _judge(self, report: dict[str, str]) -> None:
         version = report.get("redis_version", "0")

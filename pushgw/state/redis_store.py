@@ -39,7 +39,7 @@ from pushgw.state.protocol import (
 )
 from pushgw.state.redis_admit import Admitter, in_parallel
 from pushgw.state.redis_documents import Documents
-from pushgw.state.redis_keys import SHOWN, TOMBSTONE, USER, Shards
+from pushgw.state.redis_keys import SHOWN, TOKEN, TOMBSTONE, USER, Shards
 from pushgw.state.redis_link import Link
 from pushgw.state.redis_scripts import REMEMBER
 from pushgw.state.redis_settle import settle
@@ -169,6 +169,12 @@ class RedisStore:
             for mark, value in fields
             if mark[:1] in (b"c", b"g", b"t")
         }
+
+    async def devices_of(self, business_id: int) -> int:
+        """How many devices have this certificate id. Looks at every key: for a command, not for a gateway."""
+        apps = "[0-9]*"
+        counted = await self._link.count_lasting(f"pushgw:{{*}}:{TOKEN}{apps} {business_id} *")
+        return counted
 
     async def expire(self, now: float) -> int:
         """Redis lets go of what has a TTL by itself; this deletes what has none: how many tokens held back went."""
