@@ -33,4 +33,6 @@ async def open_review(settings: StateSettings) -> StateStore:
 
     Raises StateUnavailable, and StateMissing when no gateway has made the store yet.
     """
+    if settings.remote:
+        return await open_store(settings, read_only=True)
     return await SqliteStore.open_beside(settings.url)

@@ -86,15 +86,21 @@ class Link:
         except (RedisError, OSError) as error:
             raise self._unavailable(error) from error
 
-    async def count_lasting(self, pattern: str) -> int:
-        """How many keys on any master match and have no TTL. It walks through all keys, a thousand at a time."""
+    async def lasting(self, pattern: str) -> set[bytes]:
+        """Keys on any master that match and have no TTL. It walks through all keys, some thousand at a time."""
+        found: set[bytes] = set()
         try:
-            found: set[bytes] = set()
             for server in await self._servers():
-                async for key in server.scan_iter(match=pattern, count=1000):
-                    if await server.ttl(key) == -1:
-                        found.add(key)  # SCAN may name a key twice
-            return len(found)
+                cursor: int | None = None
+                while cursor != 0:
+                    cursor, keys = await server.scan(cursor or 0, match=pattern, count=5_000)
+                    async with server.pipeline(transaction=False) as pipeline:
+                        for key in keys:
+                            pipeline.ttl(key)
+                        lives = await pipeline.execute()
+                    lasting = [key for key, life in zip(keys, lives, strict=True) if life == -1]
+                    found.update([key.encode() if isinstance(key, str) else key for key in lasting])
+            return found
         except (RedisError, OSError) as error:
             raise self._unavailable(error) from error
 

@@ -172,9 +172,9 @@ class RedisStore:
 
     async def devices_of(self, business_id: int) -> int:
         """How many devices have this certificate id. Looks at every key: for a command, not for a gateway."""
-        apps = "[0-9]*"
-        counted = await self._link.count_lasting(f"pushgw:{{*}}:{TOKEN}{apps} {business_id} *")
-        return counted
+        keys = await self._link.lasting(f"pushgw:{{*}}:{TOKEN}* {business_id} *")
+        names = [key.partition(b"}:" + TOKEN.encode())[2] for key in keys]
+        return [name.split(b" ", 2)[1] for name in names].count(str(business_id).encode())
 
     async def expire(self, now: float) -> int:
         """Redis lets go of what has a TTL by itself; this deletes what has none: how many tokens held back went."""

@@ -57,7 +57,7 @@ class UserBook:
         for _ in range(MOST_ATTEMPTS):
             read = await self.read(keys, ())
             users: dict[str, User] = {}
-            actions = []
+            actions: list[str] = []
             for token in tokens:
                 key = user_key(token.app, token.user)
                 known = users.get(key) or read.users.get(key, NOBODY)

@@ -21,18 +21,27 @@ DAY = 86_400
 Open = Callable[[], Awaitable[StateStore]]
 
 
-def sqlite_store(directory: Path) -> Open:
-    """Opens the same file each time."""
-    return lambda: open_store(StateSettings(url=f"sqlite:///{directory / 'state.db'}"))
+def opens(url: str) -> Open:
+    """Opens the same store each time."""
+    return lambda: open_store(StateSettings(url=url))
 
 
-FACTORIES = {"sqlite": sqlite_store}
-"""A store joins this suite with one entry."""
+FACTORIES: dict[str, Callable[[pytest.FixtureRequest], str]] = {
+    "sqlite": lambda request: f"sqlite:///{request.getfixturevalue('tmp_path') / 'state.db'}",
+    "redis": lambda request: str(request.getfixturevalue("redis_server").url),
+    "redis_cluster": lambda request: str(request.getfixturevalue("redis_cluster").url),
+}
+"""A store joins this suite with one entry: the address of an empty one."""
 
 
-@pytest.fixture(params=sorted(FACTORIES))
-def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
-    return FACTORIES[request.param](tmp_path)
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=[pytest.mark.redis] if name.startswith("redis") else [])
+        for name in FACTORIES
+    ]
+)
+def opener(request: pytest.FixtureRequest) -> Open:
+    return opens(FACTORIES[request.param](request))
 
 
 @pytest.fixture
