@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test check test-kafka test-redis chaos chaos-short chaos-long chaos-planted bench docs format lock wheel clean
+.PHONY: help demo test check test-kafka test-redis test-native native native-check chaos chaos-short chaos-long chaos-planted bench docs format lock wheel clean
 .DEFAULT_GOAL := help
 
 help: ## these lines
@@ -55,6 +55,28 @@ chaos-long: $(STAMP) $(KAFKA_LIB)/.fetched ## the same with 1,000,000 records an
 chaos-planted: $(STAMP) $(KAFKA_LIB)/.fetched ## bugs that are planted in a copy must be caught by the short run
 	$(BIN)/pytest -m chaos tests/chaos
 
+NATIVE := $(VENV)/.native
+NATIVE_SOURCES := $(wildcard native/src/*.rs) native/Cargo.toml native/Cargo.lock native/pyproject.toml
+MATURIN := maturin==1.16.0
+
+$(NATIVE): $(STAMP) $(NATIVE_SOURCES)
+	@command -v cargo >/dev/null || { echo "make native: needs Rust 1.85 or newer (no 'cargo' found; see https://rustup.rs); everything else does without"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check '$(MATURIN)'
+	$(BIN)/maturin build --quiet --release --locked --manifest-path native/Cargo.toml --interpreter $(BIN)/python --out native/dist
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-index --force-reinstall --find-links native/dist pushgw-native
+	@touch $(NATIVE)
+
+native: $(NATIVE) ## build and install the native transport (Rust); dispatch.transport = "native" uses it
+
+native-check: $(STAMP) ## format and lints of the native transport (Rust)
+	@command -v cargo >/dev/null || { echo "make native-check: needs Rust 1.85 or newer (no 'cargo' found; see https://rustup.rs)"; exit 1; }
+	cd native && cargo fmt --check
+	cd native && PYO3_PYTHON=$(CURDIR)/$(BIN)/python cargo clippy --quiet --locked --all-targets -- -D warnings
+
+test-native: native native-check ## the transports' tests with the native one among them (Rust)
+	$(BIN)/python -c 'import pushgw_native'
+	$(BIN)/pytest tests/vendor -k native
+
 bench: $(STAMP) ## CPU us per push and pushes/s, as ratios to a baseline of the same run
 	$(BIN)/python -m bench
 
@@ -73,4 +95,4 @@ wheel: $(STAMP) ## dist/*.whl
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
 clean: ## remove the environment and everything that was made
-	rm -rf $(VENV) .kafka dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) native/target native/dist .kafka dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -35,7 +35,7 @@ LIMIT_S = 300.0
 GATEWAY_CORE, OTHER_CORE = 0, 1
 
 
-async def run(home: Path, count: int) -> dict[str, float]:
+async def run(home: Path, count: int, transport: str) -> dict[str, float]:
     """CPU us per push and pushes/s of the gateway and of the raw loop."""
     _pin(os.getpid(), OTHER_CORE)
     broker = await EmbeddedBroker.start(log_file=home / "broker.log")
@@ -47,7 +47,7 @@ async def run(home: Path, count: int) -> dict[str, float]:
         _credential(home, url, authority.ca_pem)
         ca_file = home / "certs" / "sandbox-ca.pem"
         before = await asyncio.to_thread(_raw, home, url, ca_file, count)
-        environ = _environment(home, broker.bootstrap_servers)
+        environ = _environment(home, broker.bootstrap_servers, transport)
         gateway = await _gateway(home, environ, broker.bootstrap_servers, tokens, count)
         # A machine's clock rate drifts by a quarter within a minute: the baseline is taken on both sides of what it measures.
         after = await asyncio.to_thread(_raw, home, url, ca_file, count)
@@ -127,13 +127,14 @@ def _raw(home: Path, url: str, ca_file: Path, count: int) -> dict[str, float]:
     return figures
 
 
-def _environment(home: Path, servers: str) -> dict[str, str]:
+def _environment(home: Path, servers: str, transport: str) -> dict[str, str]:
     return {
         "PUSHGW_KAFKA__BOOTSTRAP_SERVERS": servers,
         "PUSHGW_KAFKA__SESSION_TIMEOUT": "60",
         "PUSHGW_STATE__URL": f"sqlite:///{home / 'bench.db'}",
         "PUSHGW_CREDENTIALS__DIRECTORY": str(home / "certs"),
         "PUSHGW_DISPATCH__IN_FLIGHT": str(IN_FLIGHT),
+        "PUSHGW_DISPATCH__TRANSPORT": transport,
         "PUSHGW_HTTP__LISTEN": "",
         "PUSHGW_LOG__LEVEL": "warning",
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -183,7 +184,9 @@ class PolicySettings(_Section):
 class DispatchSettings(_Section):
     """How pushes leave."""
 
-    transport: Literal["pyreqwest", "httpx"] = "pyreqwest"
+    transport: Literal["pyreqwest", "native", "httpx"] = Field(
+        "pyreqwest", description="`native` is the fastest and a wheel of its own (`make native`)."
+    )
     in_flight: int = Field(256, ge=1, description="Most requests at once in one lane; adapts below it.")
     slow: float = Field(5.0, gt=0, description="An answer that takes longer halves what may be in flight, s.")
     backlog: int = Field(4000, ge=1, description="Pushes that wait in one lane; what is beyond is deferred.")
@@ -217,6 +220,16 @@ class DispatchSettings(_Section):
         if any(tier < 1 for tier in tiers) or list(tiers) != sorted(set(tiers)):
             raise ValueError("expected ascending seconds, such as [5, 30, 300, 1800]")
         return tiers
+
+    @field_validator("transport")
+    @classmethod
+    def _installed(cls, name: str) -> str:
+        if name == "native" and find_spec("pushgw_native") is None:
+            raise ValueError(
+                "the wheel pushgw-native is not installed; build and install it with `make native`, "
+                "or leave this at pyreqwest"
+            )
+        return name
 
 
 class TokenSettings(_Section):

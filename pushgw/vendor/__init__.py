@@ -90,7 +90,10 @@ __all__ = [
 
 
 def transport_named(name: str) -> TransportFactory:
-    """The factory of a built-in transport: ``pyreqwest`` or ``httpx``. Raises ValueError for any other name."""
+    """The factory of a built-in transport: ``pyreqwest``, ``httpx``, or ``native`` where its wheel is installed.
+
+    Raises ValueError for any other name, ImportError without the wheel.
+    """
     match name:
         case "pyreqwest":
             from pushgw.vendor.pyreqwest_transport import pyreqwest_transport
@@ -100,4 +103,8 @@ def transport_named(name: str) -> TransportFactory:
             from pushgw.vendor.httpx_transport import httpx_transport
 
             return httpx_transport
-    raise ValueError(f"no transport is named {name!r}; there are pyreqwest and httpx")
+        case "native":
+            from pushgw.vendor.native_transport import native_transport
+
+            return native_transport
+    raise ValueError(f"no transport is named {name!r}; there are pyreqwest, httpx and native")

@@ -14,6 +14,7 @@ import ssl
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -401,7 +402,11 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     return iter(())
 
 
-@pytest.fixture(params=["pyreqwest", "httpx"])
+TRANSPORTS = ["pyreqwest", "httpx", *(["native"] if find_spec("pushgw_native") else [])]
+"""``native`` is our own wheel, which `make native` builds; `make test-native` fails where it is missing."""
+
+
+@pytest.fixture(params=TRANSPORTS)
 def transport_name(request: pytest.FixtureRequest) -> str:
     """Each transport in turn."""
     name: str = request.param

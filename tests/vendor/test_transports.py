@@ -507,5 +507,5 @@ async def test_proxy_of_the_system_is_used(
 
 def test_unknown_transport() -> None:
     """A transport that does not exist is refused with the names of those that do."""
-    with pytest.raises(ValueError, match="pyreqwest and httpx"):
+    with pytest.raises(ValueError, match="pyreqwest, httpx and native"):
         transport_named("curl")
