@@ -51,6 +51,8 @@ const UNKNOWN: usize = usize::MAX - 1;
 /// A second address is tried beside the first after this time.
 const STAGGER: Duration = Duration::from_millis(250);
 const WINDOW: u32 = 1 << 21;
+/// Requests given up on whose late answers are still known for what they are.
+const FORGOTTEN: usize = 1024;
 /// Bytes of a proxy's answer.
 const PROXY_ANSWER: usize = 8 * 1024;
 
@@ -101,6 +103,9 @@ async fn http2(stream: Stream) -> Result<Http2, Fault> {
         .enable_push(false)
         .initial_max_send_streams(UNKNOWN)
         .initial_connection_window_size(WINDOW)
+        // Answers that come after their request was given up are no reason to hang up.
+        .max_concurrent_reset_streams(FORGOTTEN)
+        .max_local_error_reset_streams(None)
         .handshake::<_, Bytes>(wire.clone())
         .await
         .map_err(|error| broken(&error))?;

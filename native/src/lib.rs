@@ -52,6 +52,7 @@ struct Lane {
 struct Known {
     /// `https://host:port` as it stands in the URLs.
     origin: String,
+    place: Arc<Place>,
     inbox: Arc<Inbox>,
 }
 
@@ -109,7 +110,10 @@ impl Lane {
             let tag = pair.get_item(0)?.unbind();
             let request = pair.get_borrowed_item(1)?;
             let url = request.getattr(intern!(py, "url"))?;
-            let url = url.cast::<PyString>()?.to_str()?;
+            let Some(url) = url.cast::<PyString>().ok().and_then(|url| url.to_str().ok()) else {
+                unbuildable.push((index, "malformed URL"));
+                continue;
+            };
             let Some(target) = split(url) else {
                 unbuildable.push((index, "malformed URL"));
                 continue;
@@ -128,7 +132,7 @@ impl Lane {
                 };
                 if route != usize::MAX && !batch.is_empty() {
                     let full = std::mem::replace(&mut batch, self.copier.batch(list.len() - index));
-                    self.hand_over(route, full, deadline, &mut unbuildable);
+                    self.hand_over(route, full, deadline, &mut unbuildable)?;
                 }
                 route = found;
             }
@@ -138,7 +142,7 @@ impl Lane {
             }
         }
         if !batch.is_empty() {
-            self.hand_over(route, batch, deadline, &mut unbuildable);
+            self.hand_over(route, batch, deadline, &mut unbuildable)?;
         }
         Ok(unbuildable)
     }
@@ -206,20 +210,23 @@ impl Lane {
                 None => return Ok(Err("the proxy of the system speaks no HTTP")),
             }
         }
-        let runtime = runtime::handle().map_err(|error| PyOSError::new_err(error.to_string()))?;
-        let _entered = runtime.enter(); // a route has a timer
-        let inbox = Arc::<Inbox>::default();
-        runtime.spawn(Route::new(
-            inbox.clone(),
-            self.outbox.clone(),
-            place,
-            self.options.clone(),
-        ));
+        let place = Arc::new(place);
+        let inbox = self.begin(&place)?;
         self.routes.push(Known {
             origin: origin.to_owned(),
+            place,
             inbox,
         });
         Ok(Ok(self.routes.len() - 1))
+    }
+
+    fn begin(&self, place: &Arc<Place>) -> PyResult<Arc<Inbox>> {
+        let runtime = runtime::handle().map_err(|error| PyOSError::new_err(error.to_string()))?;
+        let _entered = runtime.enter(); // a route has a timer
+        let inbox = Arc::<Inbox>::default();
+        let (outbox, options) = (self.outbox.clone(), self.options.clone());
+        runtime.spawn(Route::new(inbox.clone(), outbox, place.clone(), options));
+        Ok(inbox)
     }
 
     fn hand_over(
@@ -227,12 +234,16 @@ impl Lane {
         route: usize,
         batch: Batch,
         deadline: Instant,
-        unbuildable: &mut Vec<(usize, &'static str)>,
-    ) {
+        unbuildable: &mut Vec<Unbuildable>,
+    ) -> PyResult<()> {
         self.copier.done(&batch);
         let items = batch.items(deadline, unbuildable);
         self.outbox.owe(items.len());
-        self.routes[route].inbox.put(items);
+        if let Err(items) = self.routes[route].inbox.put(items) {
+            self.routes[route].inbox = self.begin(&self.routes[route].place)?;
+            let _ = self.routes[route].inbox.put(items);
+        }
+        Ok(())
     }
 }
 

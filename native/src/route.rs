@@ -46,18 +46,25 @@ struct Inlet {
     items: Vec<Item>,
     renew: bool,
     close: bool,
+    /// The route has ended: what is put here would stay for ever.
+    gone: bool,
     owner: Option<Waker>,
 }
 
 impl Inbox {
-    pub fn put(&self, items: Vec<Item>) {
+    /// Gives the items back where the route is gone.
+    pub fn put(&self, items: Vec<Item>) -> Result<(), Vec<Item>> {
         self.tell(|inlet| {
+            if inlet.gone {
+                return Err(items);
+            }
             if inlet.items.is_empty() {
                 inlet.items = items;
             } else {
                 inlet.items.extend(items);
             }
-        });
+            Ok(())
+        })
     }
 
     /// New requests go on new connections.
@@ -70,14 +77,15 @@ impl Inbox {
         self.tell(|inlet| inlet.close = true);
     }
 
-    fn tell(&self, what: impl FnOnce(&mut Inlet)) {
+    fn tell<T>(&self, what: impl FnOnce(&mut Inlet) -> T) -> T {
         let mut inlet = self.lock();
-        what(&mut inlet);
+        let told = what(&mut inlet);
         let owner = inlet.owner.take();
         drop(inlet);
         if let Some(owner) = owner {
             owner.wake();
         }
+        told
     }
 
     fn lock(&self) -> MutexGuard<'_, Inlet> {
@@ -146,13 +154,13 @@ pub struct Route {
 }
 
 impl Route {
-    pub fn new(inbox: Arc<Inbox>, outbox: Arc<Outbox>, place: Place, options: Arc<Options>) -> Self {
+    pub fn new(inbox: Arc<Inbox>, outbox: Arc<Outbox>, place: Arc<Place>, options: Arc<Options>) -> Self {
         outbox.route_begins();
         let http1 = (!options.http2 || !place.secure()).then(Arc::default);
         Self {
             inbox,
             outbox,
-            place: Arc::new(place),
+            place,
             options,
             queue: VecDeque::new(),
             again: Vec::new(),
@@ -464,12 +472,13 @@ impl Route {
     /// Sets the alarm earlier where it must be. It may ring too early, which costs a look around.
     fn set_alarm(&mut self, cx: &mut Context<'_>) {
         let Some(next) = self.next_alarm() else { return };
-        if self.alarm_at.is_some_and(|at| at <= next) {
-            return;
+        if self.alarm_at.is_none_or(|at| next < at) {
+            self.alarm.as_mut().reset(next);
+            self.alarm_at = Some(next);
         }
-        self.alarm.as_mut().reset(next);
-        self.alarm_at = Some(next);
+        // Each time: where this task has had its share of the thread, the timer is not heard of until the next poll.
         if self.alarm.as_mut().poll(cx).is_ready() {
+            self.alarm_at = None;
             cx.waker().wake_by_ref();
         }
     }
@@ -481,7 +490,8 @@ impl Route {
             self.done
                 .push(Done::new(exchange.item.tag, Err(Fault::Abandoned), &self.place));
         }
-        for item in self.again.drain(..).chain(self.queue.drain(..)) {
+        let unread = std::mem::take(&mut self.inbox.lock().items);
+        for item in self.again.drain(..).chain(self.queue.drain(..)).chain(unread) {
             self.done
                 .push(Done::new(item.tag, Err(Fault::Closed), &self.place));
         }
@@ -543,7 +553,9 @@ impl Future for Route {
 }
 
 impl Drop for Route {
+    /// Also after a defect: nothing that was taken stays without an end.
     fn drop(&mut self) {
+        self.inbox.lock().gone = true;
         self.abandon();
         self.outbox.route_ends();
     }

@@ -13,6 +13,8 @@ use tokio_rustls::client::TlsStream;
 /// TLS over TCP that is read in large pieces.
 pub type Stream = TlsStream<BufReader<TcpStream>>;
 
+/// Bytes of plain text read at once; TLS has no more in a record.
+const READ: usize = 16 * 1024;
 /// More than this is not gathered; the HTTP/2 library waits then.
 const MOST: usize = 256 * 1024;
 
@@ -23,6 +25,9 @@ pub struct Wire(Arc<Mutex<Inner>>);
 struct Inner {
     stream: Stream,
     out: BytesMut,
+    raw: Box<[u8]>,
+    sieve: Sieve,
+    sifted: BytesMut,
     heard: bool,
     gather: bool,
 }
@@ -33,6 +38,9 @@ impl Wire {
         Self(Arc::new(Mutex::new(Inner {
             stream,
             out,
+            raw: vec![0; READ].into(),
+            sieve: Sieve::default(),
+            sifted: BytesMut::with_capacity(READ),
             heard: false,
             gather: false,
         })))
@@ -73,11 +81,20 @@ impl Inner {
 
 impl AsyncRead for Wire {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<Result<()>> {
-        let mut inner = self.lock();
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut inner.stream).poll_read(cx, buffer);
-        inner.heard |= buffer.filled().len() > before;
-        read
+        let inner = &mut *self.lock();
+        while inner.sifted.is_empty() {
+            let mut raw = ReadBuf::new(&mut inner.raw);
+            ready!(Pin::new(&mut inner.stream).poll_read(cx, &mut raw))?;
+            if raw.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            inner.heard = true;
+            inner.sieve.pass(raw.filled(), &mut inner.sifted);
+        }
+        let length = inner.sifted.len().min(buffer.remaining());
+        buffer.put_slice(&inner.sifted[..length]);
+        inner.sifted.advance(length);
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -103,5 +120,46 @@ impl AsyncWrite for Wire {
         let mut inner = self.lock();
         ready!(inner.send(cx))?;
         Pin::new(&mut inner.stream).poll_shutdown(cx)
+    }
+}
+
+/// Takes empty DATA frames out that end nothing. They are harmless, vendors send them, and the HTTP/2 library hangs up at the
+/// hundred and first of a connection, however long it has lasted.
+#[derive(Default)]
+struct Sieve {
+    /// Bytes of the present frame that are still to come.
+    left: usize,
+    head: [u8; 9],
+    /// Bytes of the next frame's head that have come.
+    have: usize,
+}
+
+const DATA: u8 = 0;
+const END_STREAM: u8 = 1;
+
+impl Sieve {
+    fn pass(&mut self, mut data: &[u8], out: &mut BytesMut) {
+        while !data.is_empty() {
+            if self.left > 0 {
+                let (of_this, rest) = data.split_at(self.left.min(data.len()));
+                out.extend_from_slice(of_this);
+                self.left -= of_this.len();
+                data = rest;
+                continue;
+            }
+            let (of_head, rest) = data.split_at((self.head.len() - self.have).min(data.len()));
+            self.head[self.have..self.have + of_head.len()].copy_from_slice(of_head);
+            self.have += of_head.len();
+            data = rest;
+            if self.have < self.head.len() {
+                return;
+            }
+            self.have = 0;
+            let [a, b, c, kind, flags, ..] = self.head;
+            self.left = u32::from_be_bytes([0, a, b, c]) as usize;
+            if self.left > 0 || kind != DATA || flags & END_STREAM != 0 {
+                out.extend_from_slice(&self.head);
+            }
+        }
     }
 }
