@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from importlib.util import find_spec
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -224,11 +224,8 @@ class DispatchSettings(_Section):
     @field_validator("transport")
     @classmethod
     def _installed(cls, name: str) -> str:
-        if name == "native" and find_spec("pushgw_native") is None:
-            raise ValueError(
-                "the wheel pushgw-native is not installed; build and install it with `make native`, "
-                "or leave this at pyreqwest"
-            )
+        if name == "native" and (fault := _native_fault()):
+            raise ValueError(f"{fault}; build and install it with `make native`, or leave this at pyreqwest")
         return name
 
 
@@ -245,6 +242,22 @@ class TokenSettings(_Section):
         50, ge=1, description="So many dead tokens at least, within any stretch of the window."
     )
     wipe_window: float = Field(3600.0, gt=0, description="How far back it is looked, s.")
+
+
+NATIVE_SEAM = 1
+"""The number that wheel and gateway must agree on; raised where the two must change together."""
+
+
+def _native_fault() -> str | None:
+    """Why the native transport cannot be used."""
+    try:
+        wheel = import_module("pushgw_native")
+    except ImportError as error:
+        missing = isinstance(error, ModuleNotFoundError)
+        return "the wheel pushgw-native " + ("is not installed" if missing else "does not fit this machine")
+    if wheel.SEAM != NATIVE_SEAM:
+        return "the wheel pushgw-native is of another version than this gateway"
+    return None
 
 
 class HttpSettings(_Section):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from pushgw.settings import SettingsError, load_settings, setting_paths
+from pushgw.settings import NATIVE_SEAM, SettingsError, load_settings, setting_paths
 
 NAMED_BY_TESTS = [
     "policy.time_zone",
@@ -146,3 +148,30 @@ def test_a_list_in_the_environment(monkeypatch: pytest.MonkeyPatch, spelling: st
     monkeypatch.setenv("PUSHGW_DISPATCH__RETRY_TIERS", "60,5")
     with pytest.raises(SettingsError, match=r"dispatch\.retry_tiers: .*ascending"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("wheel", "why"),
+    [
+        (None, "is not installed"),
+        (SimpleNamespace(SEAM=0), "is of another version than this gateway"),
+    ],
+    ids=["missing", "old"],
+)
+def test_the_native_transport_needs_its_wheel(
+    monkeypatch: pytest.MonkeyPatch, wheel: object, why: str
+) -> None:
+    """Without a wheel that fits, dispatch.transport = "native" stops the start with the command that mends it."""
+    monkeypatch.setitem(sys.modules, "pushgw_native", wheel)
+    monkeypatch.setenv("PUSHGW_DISPATCH__TRANSPORT", "native")
+    (fault,) = faults()
+    assert "dispatch.transport" in fault
+    assert why in fault
+    assert "make native" in fault
+
+
+def test_the_native_transport_with_its_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a wheel of this version it is taken."""
+    monkeypatch.setitem(sys.modules, "pushgw_native", SimpleNamespace(SEAM=NATIVE_SEAM))
+    monkeypatch.setenv("PUSHGW_DISPATCH__TRANSPORT", "native")
+    assert load_settings().dispatch.transport == "native"
