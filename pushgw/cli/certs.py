@@ -11,8 +11,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from pushgw.cli.certs_change import add, remove, rotate
+from pushgw.cli.certs_change import add, rotate
 from pushgw.cli.certs_checks import book_or_exit, check, reading_or_exit
+from pushgw.cli.certs_remove import remove
 from pushgw.cli.output import Config, Json, out, print_json, settings_or_exit
 from pushgw.credentials.check import offline_checks, state_of
 from pushgw.credentials.expiry import days_left

@@ -1,4 +1,4 @@
-"""``pushgw certs add``, ``rotate`` and ``remove``: nothing is written before it was found good."""
+"""``pushgw certs add`` and ``rotate``: nothing is written before it was found good."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from pushgw.cli.certs_intake import (
     secret_of,
     vendor_of,
 )
+from pushgw.cli.certs_remove import ids_of
 from pushgw.cli.loop import run_async
 from pushgw.cli.output import Config, Exit, Json, err, fail, out, print_json, settings_or_exit
 from pushgw.credentials.check import Check, Result, offline_checks
@@ -31,8 +32,6 @@ from pushgw.credentials.material import CredentialStore, MaterialSource, StoreEr
 from pushgw.credentials.reader import Reading, read_credential
 from pushgw.credentials.secret_file import read_file
 from pushgw.settings import Settings
-from pushgw.state import open_store
-from pushgw.state.protocol import StateMissing, StateUnavailable
 from pushgw.vendor.plugin import installed_vendors
 
 From = Annotated[
@@ -116,8 +115,8 @@ def add(
     check_names(given, questions, vendor)
     store = credential_store_of(settings)
     if business_id is None:
-        business_id = max(_ids(store), default=0) + 1
-    if business_id in _ids(store):
+        business_id = max(ids_of(store), default=0) + 1
+    if business_id in ids_of(store):
         raise fail(
             Exit.USAGE,
             f"--id: there is a credential {business_id} already; `pushgw certs rotate {business_id}` replaces it",
@@ -182,48 +181,7 @@ def rotate(
     _done("rotated", draft, checks, json)
 
 
-def remove(
-    business_id: Annotated[int, typer.Argument(metavar="ID", help="Certificate id.")],
-    force: Annotated[
-        bool, typer.Option("--force", help="Also while devices refer to it: their pushes end as C2.")
-    ] = False,
-    config: Config = None,
-    json: Json = False,
-) -> None:
-    """Remove a credential with the files that only it names; refused while devices refer to it.
-
-    Example: pushgw certs remove 6666
-    """
-    settings = settings_or_exit(config)
-    store = credential_store_of(settings)
-    if business_id not in _ids(store):
-        known = ", ".join(map(str, _ids(store))) or "none"
-        raise fail(Exit.NO, f"there is no credential {business_id}; there are: {known}")
-    devices = None if force else run_async(_devices_of(settings, business_id))
-    if devices:
-        raise fail(
-            Exit.NO,
-            f"{devices} device{'' if devices == 1 else 's'} refer to {business_id}, and would not be pushed any more (C2); "
-            "wait until their apps report another certificate id, or say --force",
-        )
-    try:
-        store.remove(business_id)
-    except StoreError as error:
-        raise fail(Exit.CONFIG, str(error)) from None
-    if json:
-        print_json({"BusinessID": business_id, "Done": "removed"})
-    else:
-        out.print(f"{business_id} removed", markup=False)
-
-
 # --- steps ------------------------------------------------------------------------------------------------
-
-
-def _ids(store: CredentialStore) -> list[int]:
-    try:
-        return store.ids()
-    except StoreError as error:
-        raise fail(Exit.CONFIG, str(error)) from None
 
 
 def _top(
@@ -318,20 +276,3 @@ def _show_fields(vendor: str, form: list[FormField], json: bool) -> None:
         remark = f" ({', '.join(notes)})" if notes else ""
         flag = "--" + field.name.replace("_", "-")
         out.print(f"{flag:26}{field.description}{remark}", markup=False, soft_wrap=True)
-
-
-async def _devices_of(settings: Settings, business_id: int) -> int:
-    """How many devices have this certificate id. Exits 4 where the store does not say."""
-    try:
-        state = await open_store(settings.state, read_only=True)
-    except StateMissing:
-        return 0
-    except StateUnavailable as error:
-        mend = "until it answers nobody knows whether devices refer to the credential; --force removes it all the same"
-        raise fail(Exit.UNREACHABLE, str(error), mend) from None
-    try:
-        return await state.devices_of(business_id)
-    except StateUnavailable as error:
-        raise fail(Exit.UNREACHABLE, str(error)) from None
-    finally:
-        await state.close()

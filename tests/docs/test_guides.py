@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from pushgw.credentials.form import form_of
 from pushgw.sandbox.reply import Breakage
 from pushgw.vendor import Action, installed_vendors
 from pushgw.vendor import testing as kit
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-GUIDES = ("adding-a-vendor.md", "sandbox.md")
-ADDING, SANDBOX = ((DOCS / name).read_text("utf-8") for name in GUIDES)
+GUIDES = ("adding-a-vendor.md", "sandbox.md", "certificates.md")
+ADDING, SANDBOX, CERTIFICATES = ((DOCS / name).read_text("utf-8") for name in GUIDES)
 _EXCERPT = re.compile(r"<!-- (\S+) -->\n```\w+\n(.*?)```", re.DOTALL)
 _PYTHON = re.compile(r"(?<!-->\n)```python\n(.*?)```", re.DOTALL)
 
@@ -60,6 +61,14 @@ def test_every_word_of_faults_actions_and_vendors_is_explained() -> None:
         "dead_token",
         "spellings",
     } <= methods
+
+
+def test_every_field_of_every_vendor_is_explained() -> None:
+    """No field is added to a credential without a line that says where in the console it is found."""
+    for name, vendor in installed_vendors().items():
+        assert f"\n| {name} |" in CERTIFICATES
+        for field in form_of(vendor.adapter.credential_model):
+            assert f"`{field.name}`" in CERTIFICATES, f"{name}: {field.name}"
 
 
 @pytest.mark.parametrize("name", GUIDES)

@@ -8,6 +8,7 @@ imported.
 from __future__ import annotations
 
 from pushgw.vendor.testing.authorizing import check_authorization, check_secrets, check_token_server
+from pushgw.vendor.testing.checking import check_credential_words, check_probe
 from pushgw.vendor.testing.conformance import AdapterConformance
 from pushgw.vendor.testing.emulating import (
     check_accepted_content,
@@ -46,11 +47,13 @@ __all__ = [
     "check_authorization",
     "check_batches",
     "check_broken_answers",
+    "check_credential_words",
     "check_dead_token",
     "check_emulator_stands",
     "check_every_code",
     "check_facts",
     "check_optional_fields",
+    "check_probe",
     "check_refused_authorization",
     "check_render_is_pure",
     "check_request_is_well_formed",

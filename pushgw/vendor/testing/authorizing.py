@@ -73,11 +73,11 @@ def check_secrets(subject: Subject) -> None:
     """No secret of the credential, and no authorization, in any repr, in a masked request or in the text of an error."""
     adapter, account = subject.vendor.adapter, subject.fresh_account()
     auth = subject.authorize(subject.emulator(), account)
-    secrets = [*_secrets_of(subject), *([auth.value] if auth is not None else ())]
+    secrets = [*secrets_of(subject), *([auth.value] if auth is not None else ())]
     request = adapter.render(subject.push(), account, auth)
     secrets += [secret for secret in adapter.secrets(account, auth) if len(secret) >= _SHORTEST_SECRET]
     for thing in (account.credential, account, auth, subject.vendor, adapter):
-        _check_hidden(f"{thing!r} {thing!s}", secrets, f"the repr of {type(thing).__name__}")
+        check_hidden(f"{thing!r} {thing!s}", secrets, f"the repr of {type(thing).__name__}")
     _check_masked(request, adapter.secrets(account, auth), secrets, "the push")
     asked = adapter.auth_request(account, subject.now)
     if asked is not None:
@@ -88,10 +88,10 @@ def check_secrets(subject: Subject) -> None:
         try:
             adapter.render(subject.push(**fields), account, auth)
         except Exception as error:  # noqa: BLE001  what may be raised is another check's question
-            _check_hidden(str(error), secrets, "the text of Refused")
+            check_hidden(str(error), secrets, "the text of Refused")
 
 
-def _secrets_of(subject: Subject) -> list[str]:
+def secrets_of(subject: Subject) -> list[str]:
     """Every SecretStr and SecretBytes of the credential; of whole files the lines that look like a key's."""
     found: list[str] = []
     for name in type(subject.account.credential).model_fields:
@@ -106,9 +106,9 @@ def _secrets_of(subject: Subject) -> list[str]:
 
 def _check_masked(request: Request, told: tuple[str, ...], secrets: list[str], case: str) -> None:
     masked = json.dumps(mask_request(request, told), ensure_ascii=False)
-    _check_hidden(masked, secrets, f"{case} as a dry run shows it (see Adapter.secrets)")
+    check_hidden(masked, secrets, f"{case} as a dry run shows it (see Adapter.secrets)")
     for encoded in _BASIC.findall(masked):
-        _check_hidden(_decoded(encoded), secrets, f"the Basic authorization of {case} (see Adapter.secrets)")
+        check_hidden(_decoded(encoded), secrets, f"the Basic authorization of {case} (see Adapter.secrets)")
 
 
 def _check_echoes(subject: Subject, asked: Request, secrets: list[str]) -> None:
@@ -122,12 +122,10 @@ def _check_echoes(subject: Subject, asked: Request, secrets: list[str]) -> None:
             )
         except AuthFailed as failed:
             said = f"{failed} {failed.outcome!r}"
-            _check_hidden(
-                said, secrets, f"AuthFailed, where the token server quotes the request under {name}"
-            )
+            check_hidden(said, secrets, f"AuthFailed, where the token server quotes the request under {name}")
 
 
-def _check_hidden(text: str, secrets: list[str], where: str) -> None:
+def check_hidden(text: str, secrets: list[str], where: str) -> None:
     for secret in secrets:
         promise(not secret or secret not in text, f"a secret stands in {where}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pushgw.vendor.testing import authorizing, emulating, reading, rendering
+from pushgw.vendor.testing import authorizing, checking, emulating, reading, rendering
 from pushgw.vendor.testing.subject import Subject
 
 
@@ -84,6 +84,14 @@ class AdapterConformance(Subject):
     def test_secrets(self) -> None:
         """Secrets stay out of reprs, dry runs and errors."""
         authorizing.check_secrets(self)
+
+    def test_credential_words(self) -> None:
+        """Summary and findings hold no secret, and no file makes ``recognize`` fail."""
+        checking.check_credential_words(self)
+
+    def test_probe(self) -> None:
+        """The harmless push passes with a good credential and shows nothing."""
+        checking.check_probe(self)
 
     def test_round_trip(self) -> None:
         """The emulator takes what the adapter sends, and a repeat replaces itself."""
