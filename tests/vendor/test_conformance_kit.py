@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import json
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import msgspec
@@ -39,6 +40,8 @@ from pushgw.vendor import (
     vendor_words,
 )
 from pushgw.vendor import testing as kit
+from pushgw.vendor.checks import Finding, Level, Recognized, Summary
+from pushgw.vendor.probe import Probe, harmless_push
 from pushgw.vendor.testing import AdapterConformance, NotConformant, Subject
 
 RESULTS: dict[str, tuple[Action, str]] = {
@@ -681,6 +684,68 @@ def test_a_talkative_credential_is_caught() -> None:
     open_ = OpenCredential(app="tiny", secret=SecretStr("tiny-secret-value"))
     with pytest.raises(NotConformant, match="repr of OpenCredential"):
         kit.check_secrets(subject(credential=open_))
+
+
+class TellsInSummary(TinyCredential):
+    def summary(self) -> Summary:
+        return Summary(app=self.secret.get_secret_value())
+
+
+class TellsInFindings(TinyCredential):
+    def checks(self, now: float, files: Mapping[str, str]) -> list[Finding]:
+        return [Finding(Level.OK, "secret", f"it is {self.secret.get_secret_value()}")]
+
+
+class NeverContent(TinyCredential):
+    def checks(self, now: float, files: Mapping[str, str]) -> list[Finding]:
+        return [Finding(Level.ERROR, "app", "is not to my taste")]
+
+
+class StumblesOverFiles(TinyCredential):
+    @classmethod
+    def recognize(cls, name: str, content: bytes, password: str) -> Recognized | None:
+        return Recognized(kind=json.loads(content)["kind"])
+
+
+@pytest.mark.parametrize(
+    ("broken", "error", "words"),
+    [
+        (TellsInSummary, NotConformant, "a secret stands in the summary"),
+        (TellsInFindings, NotConformant, "a secret stands in a finding"),
+        (NeverContent, NotConformant, "the good credential has an error"),
+        (StumblesOverFiles, (KeyError, TypeError), None),
+    ],
+)
+def test_a_credential_that_says_too_much_is_caught(
+    broken: type[TinyCredential], error: Any, words: str | None
+) -> None:
+    """A secret in what is shown, an error of a good credential, a file that makes it fail."""
+    credential = broken(app="tiny", secret=SecretStr("tiny-secret-value"))
+    with pytest.raises(error, match=words):
+        kit.check_credential_words(subject(credential=credential))
+
+
+class ProbesADevice(TinyAdapter):
+    """Its harmless push goes to a device."""
+
+    def probe(self, account: Account, now: float) -> Probe | None:
+        return Probe(push=harmless_push(1, now, "0a1b2c3d" * 4), what="a push")
+
+
+class ProbesInVain(TinyAdapter):
+    """No answer is good enough."""
+
+    def probe(self, account: Account, now: float) -> Probe | None:
+        return Probe(push=harmless_push(1, now, "dead" * 8), what="a push", codes=frozenset({"never"}))
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"), [(ProbesADevice, "shows a notification"), (ProbesInVain, "fails its probe")]
+)
+def test_a_probe_that_does_harm_or_nothing_is_caught(broken: type[TinyAdapter], words: str) -> None:
+    """One that a device shows, one that never passes."""
+    with pytest.raises(NotConformant, match=words):
+        kit.check_probe(subject(broken()))
 
 
 def test_names_must_agree() -> None:
