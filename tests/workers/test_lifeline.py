@@ -24,5 +24,5 @@ async def test_words_arrive_whole_and_the_end_is_one_too() -> None:
             os.write(writing, piece)
         assert [await heard.get(), await heard.get()] == [Word.STOP, Word.NOW]
         os.close(writing)
-        assert await heard.get() is Word.GONE
+        assert await asyncio.wait_for(heard.get(), 30) is Word.GONE
     assert heard.empty()

@@ -134,7 +134,7 @@ async def test_a_stop_while_a_worker_waits_for_its_next_start(rack: Any) -> None
     running = asyncio.create_task(supervisor.run())
     await rack.until(lambda: supervisor.workers[0].last)
     supervisor.stop()
-    assert await wait_for(running, 60) == 0
+    assert await wait_for(running, 15) == 0  # it would have waited for 30
     assert rack.lives(1) == 1
 
 
