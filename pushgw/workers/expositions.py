@@ -13,12 +13,16 @@ _RISING = ("counter", "histogram", "summary")
 def counters_only(text: str) -> str:
     """The families that only rise: what a process has counted stays counted when it is gone."""
     kept: list[str] = []
-    rising = False
+    rising, words = False, ""
     for line in text.splitlines():
+        if line.startswith("# HELP "):  # stands before TYPE, which says what becomes of it
+            words, rising = line, False
+            continue
         if line.startswith("# TYPE "):
             rising = line.rsplit(" ", 1)[-1] in _RISING
-        if line.startswith("# HELP "):
-            continue
+            if rising and words:
+                kept.append(words)
+            words = ""
         if rising:
             kept.append(line)
     return "".join(line + "\n" for line in kept)

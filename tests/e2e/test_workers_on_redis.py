@@ -57,7 +57,8 @@ async def ready(address: str) -> dict[str, Any]:
 def both_have_partitions(rig: Any) -> bool:
     """Whether each worker's newest assignment of the message topics is a part of them."""
     group = rig.settings.kafka.group_id
-    newest = {l["worker"]: l["partitions"] for l in said(rig, "partitions_assigned") if l["group"] == group}
+    assigned = [line for line in said(rig, "partitions_assigned") if line["group"] == group]
+    newest = {line["worker"]: line["partitions"] for line in assigned}
     return set(newest) == {1, 2} and max(newest.values()) < 8
 
 
