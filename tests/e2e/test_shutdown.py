@@ -93,6 +93,9 @@ async def test_a_second_sigterm_ends_at_once_and_loses_nothing(rig: Any, message
     assert gateway.poll() is None
     assert await rig.stop(gateway) == 1
     assert said(rig, "stopping_at_once")[0]["records"] == len(USERS)
+    assert len(said(rig, "gateway_stopped")) == 1, (
+        "it has left the group and closed, in the time that is given"
+    )
     assert rig.receipts == []
     assert await rig.committed(rig.topics.messages) == 0
     await rig.sandbox_again()
