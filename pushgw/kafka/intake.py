@@ -13,6 +13,8 @@ from aiokafka.errors import (
     ConsumerStoppedError,
     IllegalStateError,
     KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
     UnknownTopicOrPartitionError,
 )
 from aiokafka.structs import ConsumerRecord
@@ -95,6 +97,8 @@ class Intake:
         self._commit_fault: str | None = None
         self._last_heard = 0.0
         self._last_poll_ms = 0
+        self.lost = 0
+        """Records that were deleted from their topic before they were read."""
 
     # --- life --------------------------------------------------------------------------------------------
 
@@ -144,6 +148,12 @@ class Intake:
                 timeout_ms=self._poll_ms, max_records=self._settings.max_poll_records
             )
         except ConsumerStoppedError:
+            return None
+        except NoOffsetForPartitionError as error:
+            await self._begin(consumer, dict.fromkeys(error.args))
+            return None
+        except OffsetOutOfRangeError as error:
+            await self._begin(consumer, error.args[0])
             return None
         except KafkaError as error:
             await self._stumbled(error)
@@ -258,7 +268,7 @@ class Intake:
             group_id=self._group_id,
             group_instance_id=settings.group_instance_id,
             enable_auto_commit=False,
-            auto_offset_reset="earliest",
+            auto_offset_reset="none",  # `_begin` does it, and says what it costs
             session_timeout_ms=session_ms,
             heartbeat_interval_ms=max(session_ms // 4, 1),
             rebalance_timeout_ms=rebalance_ms,
@@ -355,6 +365,41 @@ class Intake:
         self._rebalancing = False
         self._heard()
         log.info("partitions_assigned", group=self._group_id, partitions=len(partitions))
+
+    async def _begin(self, consumer: AIOKafkaConsumer, wanted: dict[TopicPartition, int | None]) -> None:
+        """Partitions that have nothing where we wanted to read on (None: we never read there) are read from their
+        beginning. Records that nobody will see are said loudly: this is the one place where they can be lost."""
+        try:
+            async with asyncio.timeout(ASK_TIMEOUT_S):
+                starts = await consumer.beginning_offsets(list(wanted))
+            for tp, offset in wanted.items():
+                start = starts[tp]
+                consumer.seek(tp, start)
+                if offset is not None:
+                    self._say_lost(tp, offset, start)
+        except (TimeoutError, KafkaError) as error:  # the next poll comes here again
+            log.warning("no_beginning", why=sentence(error))
+
+    def _say_lost(self, tp: TopicPartition, offset: int, start: int) -> None:
+        if offset < start:
+            self.lost += start - offset
+            log.error(
+                "records_lost",
+                topic=tp.topic,
+                partition=tp.partition,
+                records=start - offset,
+                why=f"offsets {offset} to {start - 1} were deleted before they were read",
+                mend="raise the topic's retention, or find out why the gateway was behind for so long",
+            )
+        else:
+            log.error(
+                "partition_cut_back",
+                topic=tp.topic,
+                partition=tp.partition,
+                wanted=offset,
+                why="the topic ends before what was read already: the broker lost its end, or the topic was made anew",
+                then=f"read again from offset {start}; what is marked as done is not sent again",
+            )
 
     async def _stumbled(self, error: KafkaError) -> None:
         if isinstance(error, UNMENDABLE):

@@ -15,10 +15,13 @@ from aiokafka.errors import (
     GroupAuthorizationFailedError,
     IllegalStateError,
     KafkaError,
+    NoOffsetForPartitionError,
     OffsetMetadataTooLargeError,
+    OffsetOutOfRangeError,
     RequestTimedOutError,
     TopicAuthorizationFailedError,
 )
+from structlog.testing import capture_logs
 
 from pushgw.kafka import intake as intake_module
 from pushgw.kafka.intake import Intake, IntakeError, Record
@@ -35,6 +38,8 @@ class FakeConsumer:
         self.commits: list[Any] = []
         self.committed: list[dict[TopicPartition, int]] = []
         self.polled_ms = 1
+        self.start: Any = 0
+        self.sought: list[tuple[TopicPartition, int]] = []
 
     async def getmany(self, *_: TopicPartition, timeout_ms: int, max_records: int | None = None) -> Any:
         step = self.fetches.pop(0) if self.fetches else {}
@@ -49,6 +54,14 @@ class FakeConsumer:
         if step == "silence":
             await asyncio.Event().wait()
         self.committed.append(offsets)
+
+    async def beginning_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        if isinstance(self.start, Exception):
+            raise self.start
+        return dict.fromkeys(partitions, self.start)
+
+    def seek(self, tp: TopicPartition, offset: int) -> None:
+        self.sought.append((tp, offset))
 
     def assignment(self) -> set[TopicPartition]:
         return {TP}
@@ -96,6 +109,54 @@ async def test_an_error_that_passes_is_a_sentence_until_it_has_passed(
     assert intake.healthy == "fetching failed: CorruptRecordException: Invalid CRC"
     assert await intake.batch() is None
     assert intake.healthy == "ok"
+
+
+async def test_a_partition_that_was_never_read_is_read_from_its_beginning(
+    intake: Intake, consumer: FakeConsumer
+) -> None:
+    """Without a committed offset nothing is skipped, and nothing is said to be lost."""
+    consumer.fetches.append(NoOffsetForPartitionError(TP))
+    with capture_logs() as logs:
+        assert await intake.batch() is None
+    assert consumer.sought == [(TP, 0)]
+    assert (logs, intake.lost, intake.healthy) == ([], 0, "ok")
+
+
+async def test_records_that_retention_took_are_counted_loudly(intake: Intake, consumer: FakeConsumer) -> None:
+    """Offsets that were deleted before they were read are an error in the log, with how many, and a number to alert on."""
+    consumer.start = 120
+    consumer.fetches.append(OffsetOutOfRangeError({TP: 100}))
+    with capture_logs() as logs:
+        assert await intake.batch() is None
+    assert consumer.sought == [(TP, 120)]
+    assert intake.lost == 20
+    [line] = logs
+    assert (line["event"], line["log_level"], line["records"]) == ("records_lost", "error", 20)
+    assert (line["topic"], line["partition"], line["why"]) == (
+        TP.topic,
+        0,
+        "offsets 100 to 119 were deleted before they were read",
+    )
+
+
+async def test_a_partition_that_was_cut_back_is_said(intake: Intake, consumer: FakeConsumer) -> None:
+    """A topic that ends before what we read already is read again from its beginning, and the log says why."""
+    consumer.start = 3
+    consumer.fetches.append(OffsetOutOfRangeError({TP: 100}))
+    with capture_logs() as logs:
+        await intake.batch()
+    assert consumer.sought == [(TP, 3)]
+    assert [line["event"] for line in logs] == ["partition_cut_back"]
+
+
+async def test_a_beginning_that_is_not_told_is_asked_for_again(
+    intake: Intake, consumer: FakeConsumer
+) -> None:
+    """While the broker does not say where a partition begins, we move nowhere and count nothing."""
+    consumer.start = RequestTimedOutError()
+    consumer.fetches.append(OffsetOutOfRangeError({TP: 100}))
+    assert await intake.batch() is None
+    assert (consumer.sought, intake.lost) == ([], 0)
 
 
 @pytest.mark.parametrize("error", [TopicAuthorizationFailedError, GroupAuthorizationFailedError])
