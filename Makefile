@@ -4,11 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test check test-kafka test-redis test-native native native-check chaos chaos-short chaos-long chaos-planted bench docs format lock wheel clean
+.PHONY: help demo test check test-kafka test-kafka-faults test-redis test-native native native-check chaos chaos-short chaos-long chaos-planted bench docs format lock wheel clean
 .DEFAULT_GOAL := help
 
 help: ## these lines
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: pushgw needs Python 3.11 or newer; name it with make PYTHON=python3.12"; exit 1; }
@@ -42,6 +42,8 @@ test-kafka: $(STAMP) $(KAFKA_LIB)/.fetched ## end-to-end tests on a real Apache 
 test-redis: $(STAMP) ## state on a real Redis: alone, as a cluster, behind sentinels (redis-server 7 or Valkey)
 	@command -v redis-server >/dev/null || command -v valkey-server >/dev/null || { echo "make test-redis: needs redis-server 7 or newer, or valkey-server (Debian: apt-get install redis-server); 'make test' does without"; exit 1; }
 	$(BIN)/pytest -m redis tests
+test-kafka-faults: $(STAMP) $(KAFKA_LIB)/.fetched ## brokers die, topics vanish, rights are taken away: three real brokers
+	$(BIN)/pytest -m kafka_faults tests/kafka_faults
 
 chaos: $(STAMP) $(KAFKA_LIB)/.fetched ## 40,000 records while a nemesis kills gateways, Kafka, state; nothing lost or doubled (5 min)
 	$(BIN)/python -m tests.chaos $(CHAOS)

@@ -48,15 +48,23 @@ def jars() -> Path:
 class ApacheKafka:
     """One broker. `start` returns when it answers; `stop`, `kill` and `restart` keep its data until `close`."""
 
-    def __init__(self, **properties: str) -> None:
-        """``properties``: of server.properties, with `_` for `.`."""
+    def __init__(
+        self,
+        *,
+        ports: tuple[int, int, int] | None = None,
+        cluster_id: str | None = None,
+        memory: str = "512m",
+        **properties: str,
+    ) -> None:
+        """``properties``: of server.properties, with `_` for `.`. ``ports``: without login, with login, controller's."""
         self._lib = jars()
+        self._memory = memory
         self._home = Path(tempfile.mkdtemp(prefix="pushgw-kafka-"))
-        self._port, self._sasl_port, self._controller_port = _free_ports(3)
+        self._port, self._sasl_port, self._controller_port = ports or free_ports(3)
         self._process: subprocess.Popen[bytes] | None = None
         self._config = self._home / "server.properties"
         self._config.write_text(self._properties(properties))
-        self._format()
+        self._format(cluster_id or new_cluster_id())
 
     @property
     def servers(self) -> str:
@@ -104,6 +112,18 @@ class ApacheKafka:
         self.stop()
         self.start()
 
+    @property
+    def data(self) -> Path:
+        """Where its logs lie; to be touched while it does not run."""
+        return self._home / "data"
+
+    def tool(self, main: str, *arguments: str) -> str:
+        """The output of one of Kafka's own commands, by its class. Raises CalledProcessError."""
+        done = subprocess.run(
+            self._java(main, *arguments), capture_output=True, text=True, check=True, cwd=self._home
+        )
+        return done.stdout
+
     def close(self) -> None:
         """End it and delete its data."""
         self.kill()
@@ -117,18 +137,15 @@ class ApacheKafka:
         self.close()
 
     def _java(self, main: str, *arguments: str) -> list[str]:
-        memory = "-Xmx512m" if main == "kafka.Kafka" else "-Xmx128m"
-        return ["java", memory, "-cp", f"{self._lib}{os.sep}*", main, *arguments]
+        memory = self._memory if main == "kafka.Kafka" else "128m"
+        return ["java", f"-Xmx{memory}", "-cp", f"{self._lib}{os.sep}*", main, *arguments]
 
-    def _format(self) -> None:
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+    def _format(self, cluster_id: str) -> None:
         command = self._java(
-            "kafka.tools.StorageTool",
-            "format",
-            "--standalone",
-            f"--cluster-id={cluster}",
-            f"--config={self._config}",
+            "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", f"--config={self._config}"
         )
+        if "controller.quorum.voters" not in self._config.read_text():
+            command.append("--standalone")
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=self._home)
         if done.returncode != 0:
             self.close()
@@ -170,6 +187,8 @@ class ApacheKafka:
             "group.initial.rebalance.delay.ms": "0",
         }
         properties.update({name.replace("_", "."): value for name, value in more.items()})
+        if "controller.quorum.voters" in properties:
+            del properties["controller.quorum.bootstrap.servers"]
         return "".join(f"{name}={value}\n" for name, value in properties.items())
 
 
@@ -180,7 +199,12 @@ def _tool(name: str, what: str) -> str:
     return found
 
 
-def _free_ports(count: int) -> list[int]:
+def new_cluster_id() -> str:
+    """What a cluster's storage is formatted with."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+
+
+def free_ports(count: int) -> list[int]:
     sockets = [socket.socket() for _ in range(count)]
     try:
         for one in sockets:
