@@ -19,7 +19,7 @@ from pushgw.policy.dedup import claim_keys, event_key, tombstone_keys
 from pushgw.policy.facts import Device, ReceiverFacts
 from pushgw.policy.limits import RateLimiter, conversation
 from pushgw.policy.reasons import Reason
-from pushgw.policy.rules import judge_devices, judge_receiver
+from pushgw.policy.rules import Verdict, judge_devices, judge_receiver
 from pushgw.settings import PolicySettings
 from pushgw.state.protocol import Admission, Admit
 from pushgw.vendor.push import Notification
@@ -135,7 +135,9 @@ class Decider:
                 continue
             turn_to(case, user, facts, hints.get(user))
             verdict = judge_receiver(case)
-            if verdict.reason is not None:
+            if verdict.reason is not None and facts.done:
+                _hold_back_the_rest(case, user, decision, verdict, attempt)
+            elif verdict.reason is not None:
                 decision.suppressions.append(Suppression(user, None, verdict.reason, verdict.detail))
             elif isinstance(message, OfflineMessage):
                 self._decide_devices(case, message, user, decision, texts, attempt)
@@ -198,6 +200,15 @@ class Decider:
         limiter = self.limiter
         assert limiter is not None  # noqa: S101  only called where there is one
         return lambda user, conversation: limiter.reached(user, conversation, now, app=app)
+
+
+def _hold_back_the_rest(case: Case, user: str, decision: Decision, verdict: Verdict, attempt: int) -> None:
+    """A receiver of whom some devices had ended before, or wait in a retry topic, when a redelivered record meets a rule
+    that was not there the first time (a recall, say): each device that is still open gets its own verdict."""
+    assert verdict.reason is not None  # noqa: S101  as the caller has seen
+    for device in case.facts.user.devices:
+        if not settled(case.facts.done, device.device_id, attempt):
+            decision.suppressions.append(Suppression(user, device, verdict.reason, verdict.detail))
 
 
 def handed_over(device_id: str, attempt: int) -> str:

@@ -98,7 +98,9 @@ def resume(decider: Decider, work: Work, admission: Admission, now: float) -> tu
     open_targets = [
         (user, device_id)
         for user, device_id in returning.targets or ()
-        if user in facts and not settled(facts[user].done, device_id, work.attempt)
+        if user in facts
+        and "" not in facts[user].done
+        and not settled(facts[user].done, device_id, work.attempt)
     ]
     if now >= message.expires_at:
         return _expired(decider, work, message, open_targets, facts, now)

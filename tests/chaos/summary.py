@@ -55,6 +55,7 @@ def summary(history: History, verdict: Verdict) -> dict[str, Any]:
         "repeats with the same id": counts.get("repeats with the same id", 0),
         "repeated receipts": counts.get("repeated receipts", 0),
         "of these with another outcome": counts.get("of these with another outcome", 0),
+        "told as a whole and by device": counts.get("receivers told as a whole and by device", 0),
         "repeated dead letters": counts.get("repeated dead letters", 0),
         "given up after vendor faults": counts.get("given up after vendor faults", 0),
         **{name: sum(len(verdict.of(sin)) for sin in sins) for name, sins in _ROWS},

@@ -167,6 +167,64 @@ async def test_a_redelivered_record_does_not_settle_what_it_had_handed_over(
     assert outcomes(plant) == {("eve", "d", "pushed", ""): 1, ("bob", "d", "pushed", ""): 1}
 
 
+def recall_of(body: dict[str, Any], user: str) -> dict[str, Any]:
+    key = f"{body['MsgSeq']}_{body['MsgRandom']}_{body['MsgTimeStamp']}"
+    return {"From_Account": body["From_Account"], "To_Account": user, "MsgKey": key}
+
+
+async def test_a_recall_between_two_deliveries_leaves_each_device_one_receipt(
+    plant: Any, message: Make
+) -> None:
+    """One device was pushed, one went to a retry topic, one was open when the gateway crashed, and then the message was
+    withdrawn: the redelivered record ends the open one, the retry its own, and nobody has two receipts."""
+    await plant.with_devices("bob")
+    plant.intake.put(plant.device("bob", device="e"), plant.device("bob", device="f"), topic="im.user-events")
+    await plant.until_idle()
+    before_the_crash = Settlement(
+        source="im.offline-messages/0/1",
+        done=(("bob", "d"), ("bob", handed_over("e", 1))),
+        complete=False,
+    )
+    await plant.state.settle([before_the_crash], plant.now)
+    body = message("bob")
+    plant.intake.put(recall_of(body, "bob"))
+    await plant.until_idle()
+    plant.intake.put(body)
+    await plant.until_idle()
+    assert outcomes(plant) == {("bob", "f", "suppressed", "A6"): 1}
+    plant.outlet.deferred = [retry_of(plant, body, "im.offline-messages/0/1", ("bob", "e"))]
+    await plant.come_back()
+    assert outcomes(plant) == {("bob", "f", "suppressed", "A6"): 1, ("bob", "e", "suppressed", "A6"): 1}
+
+
+async def test_a_retry_for_a_receiver_who_was_held_back_as_a_whole_ends_silently(
+    plant: Any, message: Make
+) -> None:
+    """A crash between the retry record and its mark, then a recall: the redelivered record has told the end of the whole
+    receiver, and the retry that is left over adds no second one."""
+    await plant.with_devices("bob")
+    body = message("bob")
+    plant.intake.put(recall_of(body, "bob"))
+    await plant.until_idle()
+    plant.intake.put(body, message("bob"))
+    await plant.until_idle()
+    told = {("bob", None, "suppressed", "A6"): 1, ("bob", "d", "pushed", ""): 1}
+    assert outcomes(plant) == told
+    await plant.state.settle(
+        [Settlement(source="im.offline-messages/0/9", done=(("bob", ""),), complete=False)], plant.now
+    )
+    plant.outlet.deferred = [retry_of(plant, message("bob"), "im.offline-messages/0/9", ("bob", "d"))]
+    await plant.come_back()
+    assert outcomes(plant) == told
+
+
+def retry_of(plant: Any, body: dict[str, Any], source: str, *targets: tuple[str, str]) -> Any:
+    """A row of the outlet: the second attempt for these targets."""
+    returning = Return(source=source, first_seen_ms=int(plant.now * 1000), attempt=2, targets=targets)
+    record = Record(Source("x", 0, 0), b"k", json.dumps(body).encode(), (), 0, 0)
+    return 5, record, retry_headers(returning, 0, "503", "busy")
+
+
 async def test_a_redelivered_retry_is_sent_once(plant: Any, message: Make) -> None:
     """The same retry record twice: the second finds the done mark."""
     await deferred(plant, message, "bob")
