@@ -42,6 +42,7 @@ test-kafka: $(STAMP) $(KAFKA_LIB)/.fetched ## end-to-end tests on a real Apache 
 test-redis: $(STAMP) ## state on a real Redis: alone, as a cluster, behind sentinels (redis-server 7 or Valkey)
 	@command -v redis-server >/dev/null || command -v valkey-server >/dev/null || { echo "make test-redis: needs redis-server 7 or newer, or valkey-server (Debian: apt-get install redis-server); 'make test' does without"; exit 1; }
 	$(BIN)/pytest -m redis tests
+
 test-kafka-faults: $(STAMP) $(KAFKA_LIB)/.fetched ## brokers die, topics vanish, rights are taken away: three real brokers
 	$(BIN)/pytest -m kafka_faults tests/kafka_faults
 

@@ -13,13 +13,13 @@ import msgspec
 from pushgw.credentials import CredentialDirectory, CredentialEntry
 from pushgw.delivery.badges import BadgeBook
 from pushgw.messages.model import NotAMessage, OfflineMessage, ReceiverHint
-from pushgw.policy.case import Case
+from pushgw.policy.case import Case, Verdict
 from pushgw.policy.content import compose, ext_of, sound_of
 from pushgw.policy.dedup import claim_keys, event_key, tombstone_keys
 from pushgw.policy.facts import Device, ReceiverFacts
 from pushgw.policy.limits import RateLimiter, conversation
 from pushgw.policy.reasons import Reason
-from pushgw.policy.rules import Verdict, judge_devices, judge_receiver
+from pushgw.policy.rules import judge_devices, judge_receiver
 from pushgw.settings import PolicySettings
 from pushgw.state.protocol import Admission, Admit
 from pushgw.vendor.push import Notification

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pushgw.vendor.checks import Finding, Recognized, Summary
+from pushgw.vendor.push import FollowUp
 from pushgw.vendor.testing.authorizing import check_hidden, secrets_of
 from pushgw.vendor.testing.promise import NotConformant, promise
 from pushgw.vendor.testing.samples import UNREADABLE
@@ -41,6 +42,9 @@ def check_probe(subject: Subject) -> None:
     answer = emulator.handle(subject.call(request), subject.now)
     if answer.accepted:
         raise NotConformant("the probe shows a notification on a device")
-    [outcome] = adapter.interpret(probe.push, account, answer.response)
+    read = adapter.interpret(probe.push, account, answer.response)
+    if isinstance(read, FollowUp):
+        raise NotConformant("the probe asks for a second call")
+    [outcome] = read
     good = outcome.code in probe.codes if probe.codes else outcome.action in probe.passes
     promise(good, f"a good credential fails its probe: {outcome.action!s} {outcome.code}")
