@@ -199,7 +199,8 @@ class Plant:
 
     def __init__(self, home: Path, **policy: Any) -> None:
         self.home = home
-        self.state_url = f"sqlite:///{home / 'state.db'}"
+        self.state_url = ""
+        """Of another store than the SQLite file in ``home``."""
         self.policy = policy
         self.tokens = TokenSettings()
         self.now = NOW
@@ -220,7 +221,9 @@ class Plant:
         return self.mock.requests
 
     async def start(self) -> None:
-        self.state = Flaky(await open_store(StateSettings(url=self.state_url)))
+        self.state = Flaky(
+            await open_store(StateSettings(url=self.state_url or f"sqlite:///{self.home / 'state.db'}"))
+        )
         settings = Settings(
             policy=PolicySettings(**self.policy),
             tokens=self.tokens,
