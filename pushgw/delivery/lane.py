@@ -8,6 +8,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
 from enum import StrEnum
+from math import inf
 
 import msgspec
 import structlog
@@ -26,6 +27,8 @@ log = structlog.get_logger()
 
 STILL_S = 1.0
 """A vendor that has not answered for so long is not moving."""
+RENEW_AGAIN_AFTER_S = 10.0
+"""A lane takes a new connection at an answer's wish no more often than this."""
 
 
 class End(StrEnum):
@@ -105,6 +108,9 @@ class Lane:
         self._closed = False
         self._waiting: dict[int, tuple[asyncio.TimerHandle, Shipment]] = {}
         self._refreshing: asyncio.Task[None] | None = None
+        self._renew = False
+        """An answer in the present list of completions wishes for another connection."""
+        self._renewed_at = -inf
         self._answered_at = clock()
         self.health = Health(entry, settings, clock=clock, resume=self._pump)
         self._transport: Transport = transport(
@@ -342,7 +348,17 @@ class Lane:
         if self.health.down:
             self._defer_waiting(endings)
         self._on_endings(endings)
+        if self._renew:
+            self._renew_connection(now)
         self._pump()
+
+    def _renew_connection(self, now: float) -> None:
+        """Not again at once: answers to what was under way wish for it too, and vendors take many connections for an attack."""
+        self._renew = False
+        if now - self._renewed_at >= RENEW_AGAIN_AFTER_S:
+            self._renewed_at = now
+            log.info("connection_renewed", vendor=self.entry.vendor, credential=self.entry.business_id)
+            self._transport.renew()
 
     def _follow_up(self, shipment: Shipment, follow_up: FollowUp) -> None:
         """The next call of the same push: ahead of what waits, under the same limits, pauses and checks as any other."""
@@ -380,6 +396,8 @@ class Lane:
         now = self._clock()
         for parcel, outcome in zip(shipment.parcels, outcomes, strict=True):
             action = outcome.action
+            if outcome.renew:
+                self._renew = True
             first_auth = action is Action.AUTH and not shipment.auth_tried
             if first_auth or action is Action.RETRY or action is Action.RETRY_AFTER:
                 again.append(parcel)

@@ -69,6 +69,9 @@ class Transport(Protocol):
     def submit(self, requests: Sequence[tuple[object, Request]]) -> None:
         """Send these (tag, request) pairs; each comes back as exactly one Completion. Never blocks."""
 
+    def renew(self) -> None:
+        """Leave the present connections: what is open on them ends there, new requests go on new ones."""
+
     async def close(self) -> None:
         """Abandon what is open (each as a Completion with an error) and close the connections."""
 

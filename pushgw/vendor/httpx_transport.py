@@ -49,6 +49,13 @@ class HttpxTransport:
                 self._tasks[task] = tag
                 task.add_done_callback(self._finished)
 
+    def renew(self) -> None:
+        """Leave the present connections: what is open on them ends there, new requests go on new ones."""
+        if not self._closed:
+            self._left.append(self._pool)
+            self._pool = self._new_pool()
+            self._close_ended()
+
     async def close(self) -> None:
         """Abandon what is open (each as a Completion with an error) and close the connections."""
         if self._closed:
@@ -76,6 +83,10 @@ class HttpxTransport:
         except Exception as error:  # noqa: BLE001  whatever went wrong, the tag must come back exactly once
             completion = Completion(tag, None, _fault(error, host, self._timeout))
         self._gathering.add(completion)
+        self._close_ended()
+
+    def _close_ended(self) -> None:
+        """Let go of what was left, once nothing is open on it any more."""
         for pool in [pool for pool in self._left if not pool.open]:
             self._left.remove(pool)
             # In a task of its own: this one must not be cancelled any more, or its tag came back twice.

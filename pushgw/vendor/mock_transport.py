@@ -14,7 +14,8 @@ Handler = Callable[[Request], Response | TransportError]
 class MockTransport:
     """A TransportFactory whose transports answer with ``handler``.
 
-    Use it wherever a factory is asked for; ``requests`` has everything that was submitted to any of its transports, in order.
+    Use it wherever a factory is asked for; ``requests`` has everything that was submitted to any of its transports, in order,
+    and ``renewals`` counts how often new connections were wished for.
     The handler returns a Response or a TransportError (or raises the error); anything else it raises comes out of
     ``submit``, so that an assertion in it fails the test.
 
@@ -29,6 +30,7 @@ class MockTransport:
     def __init__(self, handler: Handler) -> None:
         self.handler = handler
         self.requests: list[Request] = []
+        self.renewals = 0
 
     def __call__(self, *, on_complete: OnComplete, timeout: float, http2: bool, tls: TlsOptions) -> _MockLane:
         """A transport; the other arguments mean nothing here."""
@@ -51,6 +53,9 @@ class _MockLane:
     def submit(self, requests: Sequence[tuple[object, Request]]) -> None:
         for tag, request in requests:
             self._gathering.add(self._answer(tag, request))
+
+    def renew(self) -> None:
+        self._mock.renewals += 1
 
     async def close(self) -> None:
         self._closed = True

@@ -100,6 +100,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """When the vendor knows the token dead from (APNs 410), epoch ms."""
     hint: str = ""
     """For the operator: what to look at in the vendor's console."""
+    renew: bool = False
+    """The connection itself is spoilt: what comes next should go on another one."""
 
 
 class FollowUp(msgspec.Struct, frozen=True, kw_only=True):

@@ -53,6 +53,8 @@ class PyreqwestTransport:
 
     def __init__(self, *, on_complete: OnComplete, timeout: float, http2: bool, tls: TlsOptions) -> None:
         self._timeout = timeout
+        self._http2 = http2
+        self._tls = tls
         self._client = _client(timeout, http2, tls)
         self._spoken = not http2
         """Whether the version of HTTP is settled: an HTTP/2 answer came, or HTTP/1.1 it is."""
@@ -75,6 +77,17 @@ class PyreqwestTransport:
         self._queue.extend(requests)
         for _ in requests:
             self._engage()
+
+    def renew(self) -> None:
+        """Leave the present connections: what is open on them ends there, new requests go on new ones.
+
+        A client that is let go of closes each connection when its last request has ended.
+        """
+        if self._closed:
+            return
+        downgraded = self._client is self._plain
+        self._plain = _client(self._timeout, False, self._tls)
+        self._client = self._plain if downgraded else _client(self._timeout, True, self._tls)
 
     async def close(self) -> None:
         """Abandon what is open (each as a Completion with an error) and close the connections."""
@@ -105,9 +118,10 @@ class PyreqwestTransport:
 
     async def _work(self) -> None:
         """Take requests for as long as the transport is open. The hot loop: one screen, few calls."""
-        queue, gathering, plain = self._queue, self._gathering, self._plain
+        queue, gathering = self._queue, self._gathering
         while True:
             if not queue:
+                client = plain = builder = stream = answer = None  # an idle worker keeps no client that was left alive
                 waiting = self._loop.create_future()
                 self._idle.append(waiting)
                 await waiting
@@ -115,6 +129,7 @@ class PyreqwestTransport:
             tag, request = queue.popleft()
             response: Response | None = None
             fault: TransportError | None = None
+            plain = self._plain
             client = plain if request.url.startswith("http:") else self._client
             try:
                 if request.shared is not self._shared:

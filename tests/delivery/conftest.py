@@ -62,6 +62,9 @@ class ByHand:
     def __init__(self) -> None:
         self.waiting: list[tuple[Shipment, Request]] = []
         self.closed = False
+        self.renewed_before: list[int] = []
+        """For each renewal, how many requests had been submitted by then."""
+        self.submitted = 0
         self._on_complete: OnComplete | None = None
 
     def __call__(self, *, on_complete: OnComplete, timeout: float, http2: bool, tls: TlsOptions) -> ByHand:
@@ -69,7 +72,11 @@ class ByHand:
         return self
 
     def submit(self, requests: Sequence[tuple[object, Request]]) -> None:
+        self.submitted += len(requests)
         self.waiting += requests  # type: ignore[arg-type]  # tags are shipments
+
+    def renew(self) -> None:
+        self.renewed_before.append(self.submitted)
 
     async def close(self) -> None:
         self.closed = True

@@ -524,3 +524,73 @@ async def test_a_wait_that_is_too_long_is_not_waited_for(
     word = msgspec.json.decode(BUSY[vendor, status])
     assert (word.get("reason") or word["error"]["status"]) in ending.detail
     assert len(server.streams) == 1
+
+
+# --- the vendor holds something against the connection ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("reason", ["ExpiredProviderToken", "UnrelatedKeyIdInToken"])
+async def test_a_token_that_is_held_against_the_connection_is_tried_once_on_another(
+    lanes: Lanes, server: ScriptedServer, read: Read, reason: str
+) -> None:
+    """Apple's connection stays spoilt: the repeat goes on a new one with the same identity, what is open ends on the old."""
+    held: list[Stream] = []
+
+    async def spoilt(stream: Stream) -> None:
+        if stream.connection is not server.connections[0]:
+            await _take(stream)
+        elif read(stream).text == "carol 1":
+            held.append(stream)
+        else:
+            await stream.respond(403, f'{{"reason":"{reason}"}}'.encode())
+
+    server.script = spoilt
+    lanes.offer("apns", "carol 1", "bob 1", "dave 1")
+    await lanes.ended("apns", 2)
+    assert len(server.connections) == 2
+    await _take(held[0])
+    endings = await lanes.ended("apns", 3)
+    assert {(e.parcel.work, e.end) for e in endings} == {(text, End.PUSHED) for text in WAVE}
+    for text in ("bob 1", "dave 1"):
+        first, again = [a for a in map(read, server.streams) if a.text == text]
+        assert first.identity == again.identity
+        assert (first.stream.connection, again.stream.connection) == tuple(server.connections)
+
+
+async def test_a_token_that_is_refused_on_the_new_connection_too_stops_the_credential(
+    lanes: Lanes, server: ScriptedServer
+) -> None:
+    """Once more, and no more: then it is the operator's to mend. The lane takes no third connection for it."""
+
+    async def refuse(stream: Stream) -> None:
+        await stream.respond(403, b'{"reason":"UnrelatedKeyIdInToken"}')
+
+    server.script = refuse
+    lanes.offer("apns", "bob 1")
+    (ending,) = await lanes.ended("apns", 1)
+    assert ending.end is End.CREDENTIAL
+    assert "key_id and team_id" in ending.detail
+    assert (len(server.streams), len(server.connections)) == (2, 2)
+
+
+async def test_too_many_new_provider_tokens_make_the_lane_wait_with_the_token_it_has(
+    lanes: Lanes, server: ScriptedServer
+) -> None:
+    """429 TooManyProviderTokenUpdates: all of the lane pauses, and what comes then carries the same token."""
+    first: list[Stream] = []
+
+    async def complain(stream: Stream) -> None:
+        if first:
+            await _take(stream)
+            return
+        first.append(stream)
+        body = b'{"reason":"TooManyProviderTokenUpdates"}'
+        await stream.respond(429, body, headers=[("retry-after", "0.2")])
+
+    server.script = complain
+    lanes.offer("apns", "bob 1")
+    await server.seen(1)
+    endings = await lanes.ended("apns", 1)
+    assert [(e.end, e.attempt) for e in endings] == [(End.PUSHED, 2)]
+    bearers = {stream.headers["authorization"] for stream in server.streams}
+    assert (len(server.streams), len(bearers), len(server.connections)) == (2, 1, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections.abc import Callable
@@ -509,3 +510,99 @@ def test_unknown_transport() -> None:
     """A transport that does not exist is refused with the names of those that do."""
     with pytest.raises(ValueError, match="pyreqwest, httpx and native"):
         transport_named("curl")
+
+
+# --- other connections ------------------------------------------------------------------------------------
+
+
+async def test_renewed_connections_leave_the_open_requests_where_they_are(
+    server: ScriptedServer, open_transport: OpenTransport, outbox: Outbox
+) -> None:
+    """After renew the next request comes on another connection; what was open ends well on the old one, which then closes."""
+    held: list[Stream] = []
+
+    async def hold_the_first(stream: Stream) -> None:
+        if stream.connection is server.connections[0]:
+            held.append(stream)
+        else:
+            await stream.respond(200)
+
+    server.script = hold_the_first
+    transport = open_transport()
+    transport.submit([(1, _request(server)), (2, _request(server))])
+    await server.seen(2)
+    transport.renew()
+    transport.submit([(3, _request(server))])
+    assert [c.tag for c in await outbox.wait(1)] == [3]
+    assert len(server.connections) == 2
+    for stream in held:
+        await stream.respond(200)
+    await outbox.wait(3)
+    assert [c.response.status for c in outbox.all if c.response] == [200, 200, 200]
+    async with asyncio.timeout(2):
+        await server.connections[0].gone.wait()
+    assert not server.connections[1].gone.is_set()
+
+
+async def test_an_idle_connection_that_is_left_is_closed(
+    server: ScriptedServer, open_transport: OpenTransport, outbox: Outbox
+) -> None:
+    """Renew closes what nobody uses, and costs no connection by itself; so does closing while something is open on an old one."""
+    transport = open_transport()
+    transport.submit([(1, _request(server))])
+    await outbox.wait(1)
+    transport.renew()
+    async with asyncio.timeout(2):
+        await server.connections[0].gone.wait()
+    assert len(server.connections) == 1
+
+    async def hold(_stream: Stream) -> None:
+        """No answer."""
+
+    server.script = hold
+    transport.submit([(2, _request(server))])
+    await server.seen(2)
+    transport.renew()
+    await transport.close()
+    assert [(c.tag, c.error is not None) for c in outbox.all] == [(1, False), (2, True)]
+    transport.renew()  # closed is closed
+
+
+async def test_http1_connections_are_renewed_too(
+    certificates: Certificates, open_transport: OpenTransport, outbox: Outbox
+) -> None:
+    """Also where the server speaks no HTTP/2."""
+    opened: list[asyncio.StreamWriter] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        opened.append(writer)
+        while await reader.readline():
+            while (await reader.readline()).strip():
+                pass
+            await reader.readexactly(len(b'{"aps":{}}'))
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        writer.close()
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            await writer.wait_closed()
+        gone.set()
+
+    gone = asyncio.Event()
+    context = certificates.server_context(alpn="http/1.1")
+    listener = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    url = f"https://localhost:{listener.sockets[0].getsockname()[1]}/"
+    transport = open_transport(http2=False)
+    for number, renewed in enumerate((False, False, True), 1):
+        if renewed:
+            transport.renew()
+            async with asyncio.timeout(2):
+                await gone.wait()
+            gone.clear()
+        transport.submit([(number, Request(url=url, body=b'{"aps":{}}'))])
+        await outbox.wait(number)
+    assert [c.response.status for c in outbox.all if c.response] == [200, 200, 200]
+    assert len(opened) == 2
+    await transport.close()
+    opened[1].close()
+    async with asyncio.timeout(2):
+        await gone.wait()
+    listener.close()

@@ -44,13 +44,14 @@ from vendors.apns.credential import ApnsCredential
 from vendors.apns.payload import alert_payload, encode, payload_of
 from vendors.apns.provider_token import REFRESH_S, YOUNGEST_RENEWAL_S
 from vendors.apns.push_type import ALERT, BACKGROUND, LIVE_ACTIVITY, PUSH_TYPES, PushType, mismatch
-from vendors.apns.results import lookup
+from vendors.apns.results import ON_ANOTHER_CONNECTION, lookup
 from vendors.apns.wishes import LONGEST_COLLAPSE_ID, check_collapse_id, laid_over, read_wishes
 
 NO_DEVICE_TOKEN = "0" * 64
 """Well formed, and of no device."""
 
 _AT_ONCE = int(PRIORITY_HIGH)
+_TEMPORARY = (Action.RETRY, Action.RETRY_AFTER)
 
 
 class ApnsAdapter(Adapter):
@@ -104,8 +105,9 @@ class ApnsAdapter(Adapter):
                 reason=f"{code}: {meaning}",
                 hint="; ".join(filter(None, (hint, more))),
                 vendor_id=result.notification_id,
-                retry_after=retry_after(response, push.now) if action is Action.RETRY else None,
+                retry_after=retry_after(response, push.now) if action in _TEMPORARY else None,
                 dead_since_ms=result.timestamp if action is Action.INVALID_TOKEN else None,
+                renew=reason in ON_ANOTHER_CONNECTION,
             )
         ]
 

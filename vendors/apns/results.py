@@ -67,7 +67,7 @@ RESULTS: dict[str, tuple[Action, str]] = {
     # 413, 429
     "PayloadTooLarge": (Action.BAD_MESSAGE, "the payload is larger than 4096 bytes (voip: 5120)"),
     "TooManyProviderTokenUpdates": (
-        Action.RETRY,
+        Action.RETRY_AFTER,
         "provider tokens are renewed too often; look for other services that sign with this key",
     ),
     "TooManyRequests": (Action.RETRY, "too many notifications to this one device"),
@@ -85,6 +85,11 @@ RESULTS: dict[str, tuple[Action, str]] = {
     ),
 }
 """Reason -> (what to do, what it means; then, after a semicolon, what to look at)."""
+
+ON_ANOTHER_CONNECTION = frozenset(
+    {"ExpiredProviderToken", "UnrelatedKeyIdInToken", "IdleTimeout", "ServiceUnavailable", "Shutdown"}
+)
+"""Reasons that are about the connection: it keeps what it holds against the token, or ends. The repeat goes on a new one."""
 
 
 def lookup(status: int, reason: str) -> tuple[Action, str]:

@@ -372,7 +372,7 @@ EXPECTED = {
     (410, "Unregistered"): Action.INVALID_TOKEN,
     (410, "ExpiredToken"): Action.INVALID_TOKEN,
     (413, "PayloadTooLarge"): Action.BAD_MESSAGE,
-    (429, "TooManyProviderTokenUpdates"): Action.RETRY,
+    (429, "TooManyProviderTokenUpdates"): Action.RETRY_AFTER,
     (429, "TooManyRequests"): Action.RETRY,
     (500, "InternalServerError"): Action.RETRY,
     (503, "ServiceUnavailable"): Action.RETRY,
@@ -505,13 +505,27 @@ def test_a_young_token_that_has_expired_is_sent_again_as_it_is() -> None:
 
 
 def test_too_many_renewals_keep_the_present_token() -> None:
-    """Apple complains of new tokens: the next attempt carries the same one."""
+    """Apple complains of new tokens: the lane waits, and the next attempt carries the same one on the same connection."""
     owner = account()
     cache = TokenCache(adapter, owner, nobody, lambda: NOW)
     before = cache.fresh()
     [outcome] = adapter.interpret(push(), owner, answer(429, {"reason": "TooManyProviderTokenUpdates"}))
-    assert outcome.action is Action.RETRY
+    assert (outcome.action, outcome.renew) == (Action.RETRY_AFTER, False)
     assert cache.fresh() is before
+
+
+@pytest.mark.parametrize("key", EXPECTED)
+def test_what_is_about_the_connection_asks_for_another(key: tuple[int, str]) -> None:
+    """Apple holds an expired or foreign token against the connection, and ends idle and leaving ones; else it stays."""
+    [outcome] = adapter.interpret(push(), account(), answer(key[0], {"reason": key[1]}))
+    about_it = {
+        "ExpiredProviderToken",
+        "UnrelatedKeyIdInToken",
+        "IdleTimeout",
+        "ServiceUnavailable",
+        "Shutdown",
+    }
+    assert outcome.renew == (key[1] in about_it)
 
 
 async def nobody(request: Request) -> Response:
