@@ -121,7 +121,9 @@ class PyreqwestTransport:
         queue, gathering = self._queue, self._gathering
         while True:
             if not queue:
-                client = plain = builder = stream = answer = None  # an idle worker keeps no client that was left alive
+                client = plain = builder = stream = answer = (
+                    None  # an idle worker keeps no client that was left alive
+                )
                 waiting = self._loop.create_future()
                 self._idle.append(waiting)
                 await waiting
