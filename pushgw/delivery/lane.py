@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from pushgw.credentials import CredentialEntry
-from pushgw.delivery.health import LONGEST_PAUSE_S, Health
+from pushgw.delivery.health import LONGEST_PAUSE_S, Breaker, Health
 from pushgw.delivery.shipment import Parcel, Shipment
 from pushgw.settings import DispatchSettings
 from pushgw.vendor.adapter import Auth, AuthFailed, Refused
@@ -112,7 +112,7 @@ class Lane:
         """An answer in the present list of completions wishes for another connection."""
         self._renewed_at = -inf
         self._answered_at = clock()
-        self.health = Health(entry, settings, clock=clock, resume=self._pump)
+        self.health = Health(entry, settings, clock=clock, resume=self._resume)
         self._transport: Transport = transport(
             on_complete=self._completed,
             timeout=settings.timeout,
@@ -216,6 +216,12 @@ class Lane:
                 self._refresh()
             else:
                 self._submit(auth)
+
+    def _resume(self) -> None:
+        """A pause or a break is over; after a break the token server may be asked once more."""
+        if self.health.breaker is Breaker.HALF_OPEN:
+            self._tokens.ask_again()
+        self._pump()
 
     def _submit(self, auth: Auth | None) -> None:
         now = self._clock()

@@ -29,7 +29,7 @@ class TokenCache:
 
     ``send`` reaches the token server; ``clock`` gives epoch s; ``rng`` spreads the waits of many processes.
     After a temporary failure the token server is left alone for 1 s, doubling to 60 s, less up to half by chance, or for as
-    long as it asked; a failure that only the operator can mend is remembered until ``forget``.
+    long as it asked; a failure that only the operator can mend is remembered until ``forget`` or ``ask_again``.
     """
 
     def __init__(
@@ -99,6 +99,11 @@ class TokenCache:
         self._failure = None
         self._failures = 0
         self._not_before = 0.0
+
+    def ask_again(self) -> None:
+        """Try the token server anew, where it had refused the credential: it may have been mended. A token that is held stays."""
+        if self._failure is not None and self._failure.action is Action.CONFIG:
+            self._failure = None
 
     async def close(self) -> None:
         """Stop a request under way; who waits for it gets AuthFailed."""

@@ -230,6 +230,26 @@ async def test_operators_fault_is_remembered(server: _Server) -> None:
     assert (await cache.get()).value == "token-2"
 
 
+async def test_a_probe_asks_again_and_costs_no_token(server: _Server) -> None:
+    """After a break the token server is asked once more where it had refused; a token that is there is kept, a wait too."""
+    server.status = 401
+    cache = server.cache()
+    with pytest.raises(AuthFailed):
+        await cache.get()
+    cache.ask_again()
+    server.status = 200
+    auth = await cache.get()
+    cache.ask_again()
+    assert await cache.get() is auth
+    cache.refuse(auth)
+    server.status = 503
+    for _ in range(2):
+        with pytest.raises(AuthFailed):
+            await cache.get()
+        cache.ask_again()
+    assert server.asked == 3
+
+
 async def test_unreachable_token_server_is_temporary(server: _Server) -> None:
     """No answer from the token server is RETRY, with the transport's sentence."""
     server.error = TransportError("token.example: connection refused", sent=False)

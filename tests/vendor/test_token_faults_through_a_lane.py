@@ -110,25 +110,25 @@ async def _neighbour_is_served(lanes: Lanes) -> None:
 async def test_a_storm_of_refusals_costs_one_new_token(
     lanes: Lanes, server: ScriptedServer, google: Google, read: Read
 ) -> None:
-    """A hundred pushes refused in flight are sent once more each, under the same identity, with one new token."""
+    """Thirty pushes refused in flight are sent once more each, under the same identity, with one new token."""
     held: list[Stream] = []
 
     async def hold(stream: Stream) -> None:
         held.append(stream)
 
     server.script = hold
-    cargo = [f"user{number} 1" for number in range(100)]
+    cargo = [f"user{number} 1" for number in range(30)]
     lanes.offer("fcm", *cargo)
-    await server.seen(100)
+    await server.seen(30)
     await _neighbour_is_served(lanes)
     google.valid.clear()
     server.script = google.push
     for stream in held:
         await google.push(stream)
-    await lanes.ended("fcm", 100)
+    await lanes.ended("fcm", 30)
     assert _ends(lanes) == dict.fromkeys(cargo, (End.PUSHED, 1))
     assert google.asked == 2
-    assert google.bearers == {"ya29.1": 100, "ya29.2": 100}
+    assert google.bearers == {"ya29.1": 30, "ya29.2": 30}
     identities = _identities(server, read)
     assert set(identities) == set(cargo)
     assert all(len(known) == 1 for known in identities.values())
@@ -380,7 +380,7 @@ async def test_a_wrong_clock_is_said_as_such(
     assert (google.asked, server.streams) == (1, [])
     await _neighbour_is_served(lanes)
     lanes.skew = 0.0
-    lanes.dispatcher._lanes[lanes.entries["fcm"].business_id]._allow_probe()
+    lanes.dispatcher._lanes[lanes.entries["fcm"].business_id].health.probe()
     lanes.offer("fcm", "bob 3", "carol 2")
     await lanes.ended("fcm", 6)
     assert {_ends(lanes)[text] for text in ("bob 3", "carol 2")} == {(End.PUSHED, 1)}
