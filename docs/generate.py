@@ -76,7 +76,16 @@ def reasons_page() -> str:
     return "\n".join(parts) + "\n"
 
 
-COMMON = ("Title", "Desc", "Ext", "MsgLifeTime", "UnreadMsgNum", "TIMCustomElem.Sound")
+COMMON = (
+    "Title",
+    "Desc",
+    "Ext",
+    "MsgLifeTime",
+    "UnreadMsgNum",
+    "TIMCustomElem.Sound",
+    "PushTemplateId",
+    "PushTemplateParam",
+)
 IDENTITIES = {
     "conversation": "who wrote, or the group",
     "collapse_id": "the message's identity for this user, 32 hexadecimal digits",
@@ -103,6 +112,20 @@ def vendors_page() -> str:
         "`PushFlag` decides whether a message is pushed at all and goes nowhere. `Title`, `Desc` and `Ext` stand in"
         " `OfflinePushInfo`, or come from the message's body. A message's own values win over `[defaults]`. Fields of templates"
         " and receipts are sent where `[defaults]` configures them.",
+        "",
+        "`MultiLanguageContent`: of the languages given, the device's (`Lang`, else `policy.language`) fills `Title` and `Desc`."
+        " `zh-CN` counts as `zh`, where `zh` itself is not given; of several the first. What the entry lacks comes from"
+        " `OfflinePushInfo`'s own `Title` and `Desc`, then from the message's body; where neither has a text, the first entry's"
+        " is shown. `ApnsInfo.Title` and `HarmonyInfo.Title` win on their platforms.",
+        "",
+        "`BadgeSetNum` (0 to 999) takes the place of `UnreadMsgNum`; `BadgeAddNum` (1 to 99) raises the badge by that much where"
+        " no `UnreadMsgNum` is given. With either, `BadgeMode` does not count. Both are ignored, with a warning, outside of their"
+        " bounds. Huawei, Honor and HarmonyOS show 99 at most.",
+        "",
+        "`IsVoipPush` is an alert, as it is at Tencent for a device without a VoIP token: a device has one token here, the app's own,"
+        " and a VoIP push to it would be refused. A `LiveActivity` goes to the device's token, which Apple takes only where that"
+        " is the activity's own; that it is not costs no token. `explain` says both under `Warnings`. `PushTemplateId` and"
+        " `PushTemplateParam` name texts that only Tencent has. `vendorParams` of Tencent's client SDK are not part of a message.",
     ]
     for title, keys in groups.items():
         parts += ["", f"## {title}", "", "| key | becomes | no counterpart |", "|---|---|---|"]

@@ -90,8 +90,8 @@ def _request(decider: Decider, case: Case, device: Device) -> Row:
     message = case.message
     assert isinstance(message, OfflineMessage)  # noqa: S101  other events never reach the device stage
     entry = decider.book.entries[device.business_id]
-    counts, unread = badge_effect(message, case.hint)
-    badge = (unread if unread is not None else case.facts.user.badge + 1) if counts else None
+    counts, unread, step = badge_effect(message, case.hint)
+    badge = (unread if unread is not None else case.facts.user.badge + step) if counts else None
     shown = badge if shows_badge(entry) else None
     lang = device.lang or decider.policy.language
     notification = compose_notification(

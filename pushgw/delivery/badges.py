@@ -16,15 +16,15 @@ class BadgeBook:
         self._open: dict[Key, list[int]] = {}
         self._idle: list[Key] = []
 
-    def next(self, app: int, user: str, unread: int | None, base: int) -> int:
-        """The number of the next push to this user: the publisher's own, else one more than the last."""
+    def next(self, app: int, user: str, unread: int | None, base: int, step: int = 1) -> int:
+        """The number of the next push to this user: the publisher's own, else ``step`` more than the last."""
         key = (app, user)
         held = self._open.get(key)
         if held is None:
-            number = base + 1 if unread is None else unread
+            number = base + step if unread is None else unread
             self._open[key] = [number, 1]
             return number
-        held[0] = held[0] + 1 if unread is None else unread
+        held[0] = held[0] + step if unread is None else unread
         held[1] += 1
         return held[0]
 

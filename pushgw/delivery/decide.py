@@ -163,13 +163,15 @@ class Decider:
                 decision.suppressions.append(Suppression(user, device, verdict.reason, verdict.detail))
                 continue
             if first:
-                counts, unread = badge_effect(message, case.hint)
+                counts, unread, step = badge_effect(message, case.hint)
                 if counts and any(
                     HANDED_OVER not in mark for mark in done
                 ):  # before a crash another device of this message was settled, and has counted
                     counts, badge = False, unread or max(case.facts.user.badge, 1)
                 elif counts:
-                    badge = self.badges.next(message.app, user, unread, case.facts.user.badge)
+                    badge = self.badges.next(message.app, user, unread, case.facts.user.badge, step)
+                    if step > 1:
+                        unread = badge  # the store knows "one more" and "this many"
                     decision.badged.append(user)
                 if self.limiter and attempt == 1:
                     self.limiter.count(user, conversation(message), case.now, app=message.app)
@@ -276,11 +278,16 @@ def shows_badge(entry: CredentialEntry) -> bool:
     return adapter is not None and account is not None and adapter.uses_badge(account)
 
 
-def badge_effect(message: OfflineMessage, hint: ReceiverHint | None) -> tuple[bool, int | None]:
-    """(whether a push raises the badge, the publisher's own number where it gives one)."""
-    apns = message.push_info.apns if message.push_info else None
+def badge_effect(message: OfflineMessage, hint: ReceiverHint | None) -> tuple[bool, int | None, int]:
+    """(whether a push raises the badge, the publisher's own number where it gives one, else by how much).
+
+    A BadgeSetNum beats every UnreadMsgNum, and that a BadgeAddNum.
+    """
+    info = message.push_info
+    apns = info.apns if info is not None else None
     if (apns is not None and apns.badge_mode == 1) or "NoUnread" in message.controls:
-        return False, None
-    if hint is not None and hint.unread is not None:
-        return True, hint.unread
-    return True, message.unread
+        return False, None, 1
+    if info is not None and info.badge_set is not None:
+        return True, info.badge_set, 1
+    unread = message.unread if hint is None or hint.unread is None else hint.unread
+    return True, unread, 1 if info is None or unread is not None else info.badge_add or 1

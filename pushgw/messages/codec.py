@@ -14,7 +14,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from pushgw.messages.diagnose import diagnose
-from pushgw.messages.hints import Hints
+from pushgw.messages.hints import MOST_BADGE_ADD, MOST_BADGE_SET, Hints
 from pushgw.messages.model import (
     MAX_LIFETIME_S,
     C2CRecall,
@@ -230,7 +230,7 @@ def _elements(body: list[WireElement]) -> tuple[Element, ...] | None:
 
 
 def _push_info(info: WirePushInfo, hints: Hints) -> OfflinePushInfo:
-    return OfflinePushInfo(
+    made = OfflinePushInfo(
         push_flag=info.PushFlag,
         title=info.Title,
         desc=info.Desc,
@@ -239,6 +239,29 @@ def _push_info(info: WirePushInfo, hints: Hints) -> OfflinePushInfo:
         apns=None if info.ApnsInfo is UNSET else hints.apns(info.ApnsInfo),
         harmony=None if info.HarmonyInfo is UNSET else hints.harmony(info.HarmonyInfo),
     )
+    rare = (info.MultiLanguageContent, info.BadgeSetNum, info.BadgeAddNum)
+    return made if rare == _NONE_OF_THEM else _with_the_rest(made, info, hints)
+
+
+_NONE_OF_THEM = (UNSET, UNSET, UNSET)
+
+
+def _with_the_rest(made: OfflinePushInfo, info: WirePushInfo, hints: Hints) -> OfflinePushInfo:
+    """Keys that few messages have. A badge of the message's own counts, whatever BadgeMode says."""
+    more: dict[str, Any] = {}
+    if info.MultiLanguageContent is not UNSET:
+        path = "OfflinePushInfo.MultiLanguageContent"
+        more["languages"] = hints.languages(info.MultiLanguageContent, path)
+    if info.BadgeSetNum is not UNSET:
+        path = "OfflinePushInfo.BadgeSetNum"
+        more["badge_set"] = hints.number(info.BadgeSetNum, 0, MOST_BADGE_SET, path)
+    if info.BadgeAddNum is not UNSET:
+        path = "OfflinePushInfo.BadgeAddNum"
+        more["badge_add"] = hints.number(info.BadgeAddNum, 1, MOST_BADGE_ADD, path)
+    counts = more.get("badge_set") is not None or more.get("badge_add") is not None
+    if counts and made.apns is not None and made.apns.badge_mode == 1:
+        more["apns"] = msgspec.structs.replace(made.apns, badge_mode=0)
+    return msgspec.structs.replace(made, **more)
 
 
 def _read_gateway(gateway: WireGateway, hints: Hints, more: dict[str, Any]) -> None:

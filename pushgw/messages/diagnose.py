@@ -291,6 +291,9 @@ def _push_info(reader: ObjectReader) -> WirePushInfo | UnsetType:
         AndroidInfo=info.raw("AndroidInfo"),
         ApnsInfo=info.raw("ApnsInfo"),
         HarmonyInfo=info.raw("HarmonyInfo"),
+        MultiLanguageContent=info.raw("MultiLanguageContent"),
+        BadgeSetNum=info.raw("BadgeSetNum"),
+        BadgeAddNum=info.raw("BadgeAddNum"),
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from pushgw.messages.model import AndroidInfo, ApnsInfo, LiveActivity
+from pushgw.messages.model import AndroidInfo, ApnsInfo, LiveActivity, Words
 from pushgw.messages.reader import as_integer
 
 TEXT: Collection[Any] = ("text",)
@@ -68,6 +68,12 @@ LIVE_ACTIVITY: Mapping[str, Row] = {
     "ContentState": ("content_state", OBJECT),
 }
 
+WORDS: Mapping[str, Row] = {
+    "Language": ("language", TEXT),
+    "Title": ("title", TEXT),
+    "Desc": ("desc", TEXT),
+}
+
 GROUP_TYPES = frozenset(
     {"Public", "Private", "Work", "ChatRoom", "Meeting", "AVChatRoom", "BChatRoom", "Community"}
 )
@@ -77,6 +83,8 @@ ORIGINS = ("RESTAPI", "Web", "Android", "iOS", "Windows", "Mac", "IPad", "Unknow
 PRIORITIES = ("High", "Normal", "Low", "Lowest")
 RECEIVE_OPTIONS = (0, 1, 2, 3, 4)
 LARGEST_BADGE = 2**31 - 1
+MOST_BADGE_SET = 999
+MOST_BADGE_ADD = 99
 LATEST_DATE = 2**53
 """Epoch s; a larger number is no number in every JSON reader."""
 
@@ -105,6 +113,37 @@ class Hints:
         if isinstance(raw, dict):
             return raw
         self._ignore("OfflinePushInfo.HarmonyInfo", "it is no object")
+        return None
+
+    def languages(self, raw: Any, path: str) -> dict[str, Words] | None:
+        """``MultiLanguageContent`` by primary language, lower case: of ``zh`` and ``zh-TW`` the plain one, else the first."""
+        if not isinstance(raw, list):
+            self._ignore(path, "it is no array")
+            return None
+        found: dict[str, Words] = {}
+        plain: set[str] = set()
+        for index, entry in enumerate(raw):
+            kept = self._object(entry, WORDS, f"{path}[{index}]")
+            if kept is None:
+                continue
+            tag = kept.pop("language", "").lower().replace("_", "-")
+            name = tag.partition("-")[0]
+            if not name or not kept:
+                self._ignore(f"{path}[{index}]", "it needs a Language, and a Title or a Desc")
+            elif name not in found or (tag == name and name not in plain):
+                found[name] = Words(**kept)
+            if tag == name:
+                plain.add(name)
+        return found or None
+
+    def number(self, raw: Any, least: int, most: int, path: str) -> int | None:
+        """A number within its bounds. An empty string is a key left blank: absent."""
+        if raw == "":
+            return None
+        number = as_integer(raw, lenient=self._lenient)
+        if number is not None and least <= number <= most:
+            return number
+        self._ignore(path, f"it is no number from {least} to {most}")
         return None
 
     def group_type(self, raw: Any, path: str) -> str | None:

@@ -99,6 +99,13 @@ class ApnsInfo(msgspec.Struct, frozen=True, kw_only=True):
     live_activity: LiveActivity | None = None
 
 
+class Words(msgspec.Struct, frozen=True):
+    """One entry of ``MultiLanguageContent``; what is empty there is as for every language."""
+
+    title: str = ""
+    desc: str = ""
+
+
 class OfflinePushInfo(msgspec.Struct, frozen=True, kw_only=True):
     """A message's own push settings. ``push_flag`` 0 pushes, 1 does not."""
 
@@ -109,6 +116,12 @@ class OfflinePushInfo(msgspec.Struct, frozen=True, kw_only=True):
     android: AndroidInfo | None = None
     apns: ApnsInfo | None = None
     harmony: dict[str, Any] | None = None
+    languages: dict[str, Words] | None = None
+    """``MultiLanguageContent`` by language (``zh``), in its order."""
+    badge_set: int | None = None
+    """``BadgeSetNum``: the number to show."""
+    badge_add: int | None = None
+    """``BadgeAddNum``: by how much to raise it."""
 
 
 class Element(msgspec.Struct, frozen=True):

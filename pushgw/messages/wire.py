@@ -81,6 +81,9 @@ class WirePushInfo(msgspec.Struct, gc=False):
     AndroidInfo: Any = UNSET
     ApnsInfo: Any = UNSET
     HarmonyInfo: Any = UNSET
+    MultiLanguageContent: Any = UNSET
+    BadgeSetNum: Any = UNSET
+    BadgeAddNum: Any = UNSET
 
 
 class WireMention(msgspec.Struct, gc=False):

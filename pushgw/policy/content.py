@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pushgw.messages.model import Element, OfflineMessage
+from pushgw.messages.model import Element, OfflineMessage, OfflinePushInfo, Words
 from pushgw.settings import PolicySettings
 
 TEXT_ELEMENT = "TIMTextElem"
@@ -46,15 +46,23 @@ class Text(NamedTuple):
 
 
 def compose(message: OfflineMessage, *, ios: bool, lang: str, options: PolicySettings) -> Text:
-    """Title and body for one kind of platform in one language (``zh`` or ``en``)."""
+    """Title and body for one kind of platform in one language (``zh`` or ``en``).
+
+    Of ``MultiLanguageContent`` the entry of that language; what it lacks comes from Title and Desc, then from the message's
+    body, and where there is none either, from the first entry.
+    """
     info = message.push_info
-    given = info.title if info is not None else ""
+    given, described = _own_words(info, lang)
     if ios:
         apns = info.apns if info is not None else None
         title = (apns.title if apns is not None else None) or given
-        return Text(title, _described(message) or _prefixed(message, default_body(message, lang)))
-    title = given or _android_title(message, options.android_title)
-    return Text(title, _described(message) or _android_body(message, lang, options.android_title, given))
+        body = described or _prefixed(message, default_body(message, lang))
+    else:
+        title = given or _android_title(message, options.android_title)
+        body = described or _android_body(message, lang, options.android_title, given)
+    if not body and info is not None and info.languages:
+        body = _first_desc(info.languages)
+    return Text(title, body)
 
 
 def default_body(message: OfflineMessage, lang: str) -> str:
@@ -69,7 +77,7 @@ def default_body(message: OfflineMessage, lang: str) -> str:
 def has_body(message: OfflineMessage) -> bool:
     """Whether there is anything to show, in whatever language."""
     info = message.push_info
-    if info is not None and info.desc:
+    if info is not None and (info.desc or (info.languages and _first_desc(info.languages))):
         return True
     for element in message.body:  # noqa: SIM110  any() makes a generator: three times the price, once a message
         if _element_text(element, _ANY_LABELS):
@@ -93,9 +101,19 @@ def sound_of(message: OfflineMessage) -> str | None:
     return (custom.sound or None) if custom is not None else None
 
 
-def _described(message: OfflineMessage) -> str:
-    """OfflinePushInfo.Desc: shown as it is, without a name before it."""
-    return message.push_info.desc if message.push_info is not None else ""
+def _own_words(info: OfflinePushInfo | None, lang: str) -> tuple[str, str]:
+    """Title and Desc of OfflinePushInfo: shown as they are, without a name before them."""
+    if info is None:
+        return "", ""
+    if info.languages is None or lang not in info.languages:
+        return info.title, info.desc
+    words = info.languages[lang]
+    return words.title or info.title, words.desc or info.desc
+
+
+def _first_desc(languages: dict[str, Words]) -> str:
+    """Text in a language that was not asked for: better than none."""
+    return next((words.desc for words in languages.values() if words.desc), "")
 
 
 def _element_text(element: Element, labels: dict[str, str]) -> str:

@@ -116,7 +116,7 @@ def empty_content(case: MessageCase) -> str | None:
         return "OfflinePushInfo.Desc is empty, and no element of MsgBody gives a text."
     if case.options.require_offline_push_info:
         info = message.push_info
-        if info is None or not (info.title or info.desc):
+        if info is None or not (info.title or info.desc or info.languages):
             return "There is no OfflinePushInfo with Title or Desc (policy.require_offline_push_info)."
     return None
 

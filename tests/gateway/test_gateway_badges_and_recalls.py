@@ -160,3 +160,34 @@ async def test_a_group_recall_overwrites_each_of_its_messages(make_plant: Make, 
     assert len({r["PushID"] for r in recalls}) == 2
     assert {r["PushGateway"]["Source"] for r in recalls} == {"im.offline-messages/0/2"}
     await plant.stop()
+
+
+async def test_a_message_may_set_or_raise_the_badge(plant: Any, message: Make) -> None:
+    """BadgeSetNum beats UnreadMsgNum and becomes the base; BadgeAddNum counts on from the base; then it is one by one again."""
+    plant.intake.put(plant.device("bob"), topic="im.user-events")
+    await plant.until_idle()
+    for more in (
+        {"OfflinePushInfo": {"BadgeSetNum": 40}, "UnreadMsgNum": 7},
+        {},
+        {"OfflinePushInfo": {"BadgeAddNum": 5}},
+        {},
+        {"OfflinePushInfo": {"BadgeAddNum": 5}, "UnreadMsgNum": 3},
+        {"OfflinePushInfo": {"BadgeSetNum": 0, "BadgeAddNum": 5}},
+        {},
+    ):
+        plant.intake.put(message("bob", **more))
+        await plant.until_idle()
+    assert badges(plant) == ["40", "41", "46", "47", "3", "0", "1"]
+
+
+async def test_raises_count_while_pushes_are_in_flight(plant: Any, message: Make) -> None:
+    """Two records at once: the second counts on from the first before anything is settled."""
+    plant.intake.put(plant.device("bob"), topic="im.user-events")
+    await plant.until_idle()
+    add = {"OfflinePushInfo": {"BadgeAddNum": 5}}
+    plant.intake.put(message("bob", **add), message("bob"), message("bob", **add))
+    await plant.until_idle()
+    assert badges(plant) == ["5", "6", "11"]
+    plant.intake.put(message("bob"))
+    await plant.until_idle()
+    assert badges(plant)[-1] == "12"

@@ -8,7 +8,7 @@ import pytest
 
 from pushgw.messages.codec import MessageCodec
 from pushgw.messages.hints import ACTIVITY, ANDROID, APNS, OBJECT, TEXT
-from pushgw.messages.model import AndroidInfo, ApnsInfo, LiveActivity
+from pushgw.messages.model import AndroidInfo, ApnsInfo, LiveActivity, Words
 
 EXAMPLES = Path(__file__).parent / "examples"
 
@@ -184,3 +184,68 @@ def test_priority_and_source() -> None:
     assert message.warnings == ("MsgPriority was ignored: it is none of High, Normal, Low, Lowest.",)
     message = with_gateway("c2c-rest", Source="Toaster")
     assert (message.origin, len(message.warnings)) == (None, 1)
+
+
+def info_of(**given: Any) -> tuple[Any, tuple[str, ...]]:
+    message = decode("c2c-rest", OfflinePushInfo=given)
+    return message.push_info, message.warnings
+
+
+def test_languages_are_kept_by_their_primary_name() -> None:
+    """In their order; the plain language beats its variants, of these the first counts, whatever the spelling."""
+    given = [
+        {"Language": "zh-TW", "Title": "1", "Desc": "2"},
+        {"Language": "EN_us", "Title": "3", "Desc": "4"},
+        {"Language": "en-GB", "Title": "x", "Desc": "x"},
+        {"Language": "zh", "Desc": "6", "Other": 1},
+        {"Language": "zh", "Desc": "x"},
+    ]
+    info, warnings = info_of(MultiLanguageContent=given)
+    assert list(info.languages.items()) == [("zh", Words("", "6")), ("en", Words("3", "4"))]
+    assert warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        ("zh", ""),
+        ({}, ""),
+        ([5], "[0]"),
+        ([{"Title": "t", "Desc": "d"}], "[0]"),
+        ([{"Language": "zh"}], "[0]"),
+        ([{"Language": 7, "Desc": "d"}], "[0].Language"),
+        ([{"Language": "-", "Desc": "d"}], "[0]"),
+    ],
+)
+def test_languages_that_cannot_be_used_are_named(given: Any, path: str) -> None:
+    """No MultiLanguageContent kills a message; what cannot be used is left out with a sentence."""
+    info, warnings = info_of(MultiLanguageContent=given, Desc="kept")
+    assert (info.languages, info.desc) == (None, "kept")
+    assert any(w.startswith(f"OfflinePushInfo.MultiLanguageContent{path} was ignored: ") for w in warnings)
+
+
+@pytest.mark.parametrize(
+    ("key", "field", "good", "bad"),
+    [
+        ("BadgeSetNum", "badge_set", (0, 999, 7.0), (-1, 1000, "7", True, None, 1.5, [])),
+        ("BadgeAddNum", "badge_add", (1, 99), (0, 100, -3, "x", {})),
+    ],
+)
+def test_badge_numbers_have_bounds(key: str, field: str, good: tuple[Any, ...], bad: tuple[Any, ...]) -> None:
+    """Within them they are kept; without, left out and named; a blank one is none."""
+    for value in good:
+        info, warnings = info_of(**{key: value})
+        assert (getattr(info, field), warnings) == (int(value), ())
+    for value in bad:
+        info, warnings = info_of(**{key: value})
+        assert getattr(info, field) is None
+        assert [w.split(" ")[0] for w in warnings] == [f"OfflinePushInfo.{key}"]
+    assert info_of(**{key: ""}) == (info_of()[0], ())
+
+
+def test_a_badge_of_the_messages_own_beats_its_badge_mode() -> None:
+    """BadgeMode 1 is about the counting that there is without one."""
+    silent = {"BadgeMode": 1, "Sound": "s.caf"}
+    for more, mode in (({}, 1), ({"BadgeSetNum": 3}, 0), ({"BadgeAddNum": 3}, 0), ({"BadgeSetNum": -1}, 1)):
+        info, _ = info_of(ApnsInfo=silent, **more)
+        assert (info.apns.badge_mode, info.apns.sound) == (mode, "s.caf")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushgw.messages.model import AndroidInfo, ApnsInfo, Element, Kind, OfflineMessage, OfflinePushInfo
+from pushgw.messages.model import AndroidInfo, ApnsInfo, Element, Kind, OfflineMessage, OfflinePushInfo, Words
 from pushgw.policy.content import (
     ELEMENT_LABELS,
     Text,
@@ -194,7 +194,11 @@ ELEMENTS = st.lists(
     ),
     max_size=3,
 )
-INFOS = st.none() | st.builds(OfflinePushInfo, title=st.text(max_size=2), desc=st.text(max_size=2))
+WORDS = st.builds(Words, title=st.text(max_size=2), desc=st.text(max_size=2))
+LANGUAGES = st.none() | st.dictionaries(st.sampled_from(["zh", "en", "ja"]), WORDS, min_size=1)
+INFOS = st.none() | st.builds(
+    OfflinePushInfo, title=st.text(max_size=2), desc=st.text(max_size=2), languages=LANGUAGES
+)
 
 
 @given(body=ELEMENTS, info=INFOS, ios=st.booleans(), lang=st.sampled_from(["zh", "en"]))
@@ -217,3 +221,39 @@ def test_emptiness_is_the_same_everywhere(
         push_info=info,
     )
     assert has_body(message) == bool(compose(message, ios=ios, lang=lang, options=PolicySettings()).body)
+
+
+@pytest.mark.parametrize(
+    ("languages", "own", "lang", "expected"),
+    [
+        ({"en": Words("T", "D"), "zh": Words("标", "题")}, ("t", "d"), "en", ("T", "D")),
+        ({"en": Words("T", "D"), "zh": Words("标", "题")}, ("t", "d"), "zh", ("标", "题")),
+        ({"ja": Words("T", "D")}, ("t", "d"), "en", ("t", "d")),
+        ({"en": Words(desc="D")}, ("t", "d"), "en", ("t", "D")),
+        ({"en": Words("T")}, ("t", "d"), "en", ("T", "d")),
+        ({"en": Words("T")}, ("", ""), "en", ("T", "hi")),
+        ({"ja": Words("T", "D")}, ("t", ""), "en", ("t", "hi")),
+    ],
+)
+def test_the_devices_language_is_picked(
+    make_message: MakeMessage,
+    languages: dict[str, Words],
+    own: tuple[str, str],
+    lang: str,
+    expected: tuple[str, str],
+) -> None:
+    """Its entry of MultiLanguageContent; what that lacks comes from Title and Desc, then from the message's body."""
+    info = OfflinePushInfo(title=own[0], desc=own[1], languages=languages)
+    message = make_message(body=(text("hi"),), push_info=info, sender_nick=None)
+    options = PolicySettings()
+    assert compose(message, ios=False, lang=lang, options=options) == expected
+    assert compose(message, ios=True, lang=lang, options=options) == expected
+
+
+def test_a_strange_language_is_better_than_nothing(make_message: MakeMessage) -> None:
+    """Where neither Desc nor the body has a text, the first entry's is shown; the platform's own title still wins."""
+    languages = {"ja": Words("T"), "ko": Words("T2", "D2"), "fr": Words("T3", "D3")}
+    info = OfflinePushInfo(languages=languages, apns=ApnsInfo(title="A"))
+    message = make_message(body=(), push_info=info)
+    assert has_body(message)
+    assert compose(message, ios=True, lang="zh", options=PolicySettings()) == ("A", "D2")
