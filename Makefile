@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test check test-kafka test-kafka-faults test-redis test-native native native-check chaos chaos-short chaos-long chaos-planted bench docs format lock wheel clean
+.PHONY: help demo test coverage check test-kafka test-kafka-faults test-redis test-native native native-check chaos chaos-short chaos-long chaos-planted bench docs format lock wheel clean
 .DEFAULT_GOAL := help
 
 help: ## these lines
@@ -22,6 +22,10 @@ demo: $(STAMP) ## the main job on embedded parts: what is pushed, what is not, a
 
 test: $(STAMP) ## all tests but those that need a real Apache Kafka or Redis
 	$(BIN)/pytest
+
+coverage: $(STAMP) ## branches of vendors/ that the tests take: at least 95 %
+	$(BIN)/coverage run -m pytest tests/vendors tests/vendor tests/credentials
+	$(BIN)/coverage report
 
 check: $(STAMP) ## format, lint, types, floors
 	$(BIN)/ruff format --check .
