@@ -59,7 +59,14 @@ TEXT = st.text(st.characters(codec="utf-8"), max_size=60) | st.sampled_from(
         "\u202eabc",
     ]
 )
-WORDS = TEXT.map(lambda text: f"Hi {text}")
+LIMITS = (32, 40, 49, 50, 60, 100, 127, 128, 400, 600, 1000, 4096)
+"""Of one vendor or another, in its own unit."""
+LONG = (
+    st.sampled_from(LIMITS)
+    .flatmap(lambda limit: st.integers(limit - 4, limit + 4))
+    .map(lambda n: ("ab " * 1400)[:n])
+)
+WORDS = (TEXT | LONG).map(lambda text: f"Hi {text}")
 """With a word in it: a text of digits and signs alone is taken for a trial by vivo, which nobody can mend."""
 EXT = st.sampled_from([0, 1, 100, 900, 1000, 1020, 1024, 2000, 3000, 3900, 4096, 5000, MOST_EXT]).flatmap(
     lambda size: st.sampled_from(["x", "é", "漢", "😀", '"', "\x01", "\\"]).map(
@@ -152,7 +159,7 @@ RECORD = st.fixed_dictionaries(
     optional={
         "OfflinePushInfo": INFO,
         "PushGateway": st.fixed_dictionaries(
-            {"SchemaVersion": st.just(1), "Sender": st.just({"Nick": "Alice"})}
+            {"SchemaVersion": st.just(1), "EventId": st.just("e1"), "Sender": st.just({"Nick": "Alice"})}
         ),
     },
 )
