@@ -11,7 +11,7 @@ __all__ = ["is_single_writer", "open_review", "open_store"]
 
 def is_single_writer(settings: StateSettings) -> bool:
     """Whether only one process at a time may write to the store that ``state.url`` names."""
-    return settings.url.startswith("sqlite:")
+    return not settings.remote
 
 
 async def open_store(settings: StateSettings, *, read_only: bool = False) -> StateStore:
