@@ -22,7 +22,6 @@ from pushgw.state.protocol import (
     Shown,
     StateStore,
     StateUnavailable,
-    Suspect,
 )
 from pushgw.state.redis_keys import Shards
 from pushgw.state.redis_scripts import CHANGE, Script
@@ -32,7 +31,6 @@ pytestmark = pytest.mark.redis
 
 NOW = 1_795_500_000.0
 TTL = 86_400
-MONTH = 30 * 86_400
 
 Open = Callable[[], Awaitable[StateStore]]
 
@@ -368,38 +366,6 @@ async def test_what_was_shown(store: RedisStore) -> None:
     assert sorted(found, key=lambda one: (one.tombstone, one.user)) == [shown[1], shown[0], shown[2]]
     assert await store.shown(["m"], NOW + 86_400) == []
     assert await store.shown([], NOW) == []
-
-
-def suspect(user: str = "bob", **changes: Any) -> Suspect:
-    fields: dict[str, Any] = {
-        "business_id": 1,
-        "vendor": "apns",
-        "app": 0,
-        "user": user,
-        "device_id": "d1",
-        "token": "t1",
-        "sent_ms": 5,
-        "dead_since_ms": None,
-        "code": "410",
-        "held_ms": 7,
-    }
-    return Suspect(**(fields | changes))
-
-
-async def test_tokens_held_back(store: RedisStore) -> None:
-    """They are listed by credential until they are released or 30 days old; the same device replaces."""
-    first, newer = suspect(), suspect(token="t2", held_ms=8)
-    other = suspect("eve", business_id=2, dead_since_ms=3, held_ms=9)
-    await store.hold([first, other], NOW)
-    await store.hold([newer], NOW + 10)
-    assert await store.suspects() == [newer, other]
-    assert await store.suspects(2) == [other]
-    await store.release([first])
-    assert await store.suspects() == [other]
-    await store.release([first])
-    assert await store.expire(NOW + MONTH - 1) == 0
-    assert await store.expire(NOW + MONTH) == 1
-    assert await store.suspects() == []
 
 
 async def test_a_batch_of_any_size(store: RedisStore) -> None:
