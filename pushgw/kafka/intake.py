@@ -45,6 +45,8 @@ CLOSE_TIMEOUT_S = 10.0
 ASK_TIMEOUT_S = 10.0
 SILENCE_S = 5.0
 """A broker that answered no poll for so long is not healthy; it answers one in 0.5 s, records or not."""
+METADATA_AGE_S = 30.0
+"""New partitions, and a topic that is there again, are noticed within this time."""
 STUMBLES = 20
 """Errors of the consumer in a row, without a good poll between them, that end it."""
 STUMBLE_WAIT_S = 0.5
@@ -223,6 +225,9 @@ class Intake:
             return "not connected to Kafka"
         if self._poll_fault or self._commit_fault:
             return self._poll_fault or self._commit_fault or "ok"
+        missing = [topic for topic in self._topics if self._consumer.partitions_for_topic(topic) is None]
+        if missing and not self._rebalancing:
+            return f"topic {missing[0]} does not exist; create it, or restart with kafka.create_topics on"
         silent = asyncio.get_running_loop().time() - self._last_heard
         if self._all_paused or silent < SILENCE_S:
             return "ok"
@@ -271,6 +276,7 @@ class Intake:
             auto_offset_reset="none",  # `_begin` does it, and says what it costs
             session_timeout_ms=session_ms,
             heartbeat_interval_ms=max(session_ms // 4, 1),
+            metadata_max_age_ms=int(METADATA_AGE_S * 1000),
             rebalance_timeout_ms=rebalance_ms,
             request_timeout_ms=rebalance_ms + 10_000,
         )

@@ -6,6 +6,7 @@
 3. What was suppressed was never sent, and what is said to be pushed was.
 4. No offset past an unsettled record was ever committed.
 5. No healthy token was removed.
+6. No gateway ended that was not told to, and those that were ended well.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import msgspec
 
 from tests.chaos.cast import Cast, Trait
 from tests.chaos.expect import GIVEN_UP, PUSHED, Due, Expectation, expectations
-from tests.chaos.history import Handed, History, Place, Sample, Told, Window, spelled
+from tests.chaos.history import ENDED, Handed, History, Place, Sample, Told, Window, spelled
 from tests.chaos.script import Script
 
 FAULT_ECHO_S = 60.0
@@ -39,6 +40,7 @@ class Sin(StrEnum):
     NOT_SENT = "said to be pushed, and no vendor has it"
     PREMATURE = "premature commit"
     TOKEN = "token wrongly removed"
+    ENDED = "a gateway ended as it must not"
     STRANGER = "a fact about nothing that was published"
 
 
@@ -74,6 +76,7 @@ def judge(history: History, *, may_give_up: bool = False) -> Verdict:
     court.receipts()
     court.notifications()
     court.tokens()
+    court.gateways()
     numbers, covered = court.covered()
     for place, sentence in premature(history.samples, covered):
         court.accuse(Sin.PREMATURE, numbers[place], sentence)
@@ -295,6 +298,12 @@ class _Court:
                 if found is None or found.dead or found.token != phone.token:
                     state = "gone" if found is None else "marked dead" if found.dead else "another one"
                     self.accuse(Sin.TOKEN, -1, f"the token of {person.name} {phone.device} is {state}")
+
+    def gateways(self) -> None:
+        """Whoever was not killed ends only when asked, and then well."""
+        for deed in self._history.deeds:
+            if deed.what == ENDED:
+                self.accuse(Sin.ENDED, -1, deed.detail)
 
 
 class _SampleClock:

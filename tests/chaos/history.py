@@ -11,6 +11,8 @@ import msgspec
 Place = tuple[str, int, int]
 """Topic, partition, offset."""
 T = TypeVar("T")
+ENDED = "a gateway ended as it must not"
+STARTED_IN_VAIN = "a gateway was started while Kafka was away for too long"
 
 
 class Published(msgspec.Struct, frozen=True, gc=False):

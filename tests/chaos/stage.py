@@ -18,7 +18,7 @@ import httpx
 from pushgw.sandbox.authority import make_authority
 from pushgw.sandbox.sandbox import example_directory, with_endpoint
 from pushgw.settings import CredentialSettings, DispatchSettings, KafkaSettings, Settings, StateSettings
-from tests.chaos.history import Deed
+from tests.chaos.history import ENDED, STARTED_IN_VAIN, Deed
 from tests.real_kafka.broker import ApacheKafka
 
 SESSION_S = 3.0
@@ -28,6 +28,10 @@ RETRY_TIERS = (1, 3, 8)
 """Waits of the retry topics, s: short, so that a run is soon quiet."""
 NEWBORN_S = 5.0
 """A gateway this young may not listen to signals yet."""
+
+
+UNREACHABLE = 4
+"""Exit code of a gateway that found no Kafka at its start."""
 
 
 class StageError(RuntimeError):
@@ -132,7 +136,7 @@ class Stage:
             code = -9
         newborn = code == -signal.SIGTERM and age < NEWBORN_S
         if code != 0 and not newborn:
-            self.note("a gateway ended badly", f"gateway {gateway.number}: code {code} after SIGTERM")
+            self.note(ENDED, f"gateway {gateway.number}: code {code} after SIGTERM; see {gateway.log_file}")
 
     def revive(self) -> None:
         """Start again what ended on its own, and say so."""
@@ -140,7 +144,8 @@ class Stage:
             code = gateway.process.poll()
             if code is None or gateway.expected_to_end:
                 continue
-            self.note("a gateway ended on its own", f"gateway {gateway.number}: code {code}")
+            what = STARTED_IN_VAIN if code == UNREACHABLE else ENDED
+            self.note(what, f"gateway {gateway.number}: code {code}; see {gateway.log_file}")
             self._leave(gateway)
             self.start_gateway()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.chaos.cast import Cast
 from tests.chaos.checker import Sin, Verdict
-from tests.chaos.history import Deed, History, spelled
+from tests.chaos.history import STARTED_IN_VAIN, Deed, History, spelled
 from tests.chaos.schedule import Blow
 from tests.chaos.script import Script
 
@@ -20,6 +20,7 @@ _ROWS: tuple[tuple[str, tuple[Sin, ...]], ...] = (
     ("wrongly sent", (Sin.WRONGLY_SENT,)),
     ("premature commits", (Sin.PREMATURE,)),
     ("tokens wrongly removed", (Sin.TOKEN,)),
+    ("gateways that ended unasked", (Sin.ENDED,)),
     ("wrong outcomes", (Sin.WRONG, Sin.TWO_RECEIPTS, Sin.NOT_SENT, Sin.STRANGER)),
 )
 
@@ -46,8 +47,7 @@ def summary(history: History, verdict: Verdict) -> dict[str, Any]:
         "broker restarts": deeds[Blow.BROKER_RESTART.value] + deeds[Blow.BROKER_KILL.value],
         "broker kills among them": deeds[Blow.BROKER_KILL.value],
         "state restarts": deeds[Blow.STATE_RESTART.value] + deeds[Blow.STATE_KILL.value],
-        "gateways ended on their own": deeds["a gateway ended on its own"],
-        "gateways ended badly": deeds["a gateway ended badly"],
+        "gateways started while Kafka was away": deeds[STARTED_IN_VAIN],
         "vendor requests": history.faults.get("requests", 0),
         "vendor faults": sum(faults.values()),
         "faults by kind": faults,

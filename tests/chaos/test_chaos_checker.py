@@ -11,6 +11,9 @@ import pytest
 from tests.chaos.cast import Cast, Person, Trait
 from tests.chaos.checker import Sin, Verdict, judge
 from tests.chaos.history import (
+    ENDED,
+    STARTED_IN_VAIN,
+    Deed,
     Handed,
     History,
     Kept,
@@ -406,6 +409,18 @@ def test_a_dead_token_may_be_marked(tale: Tale) -> None:
     ]
     assert any(k.dead for k in tale.history.kept)
     assert tale.judged().violations == []
+
+
+# --- 6: gateways ----------------------------------------------------------------------------------------------
+
+
+def test_a_gateway_that_ends_unasked_is_a_sin(tale: Tale) -> None:
+    """A crash of its own is one; a start without Kafka, which ends with its sentence and is tried again, is none."""
+    tale.history.deeds = [Deed(1.0, STARTED_IN_VAIN, "gateway 3"), Deed(2.0, "kill -9 of a gateway")]
+    assert tale.judged().violations == []
+    tale.history.deeds.append(Deed(3.0, ENDED, "gateway 4: code 1"))
+    [violation] = tale.judged().violations
+    assert (violation.sin, violation.sentence) == (Sin.ENDED, "gateway 4: code 1")
 
 
 # --- what is said ---------------------------------------------------------------------------------------------

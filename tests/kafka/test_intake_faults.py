@@ -40,6 +40,7 @@ class FakeConsumer:
         self.polled_ms = 1
         self.start: Any = 0
         self.sought: list[tuple[TopicPartition, int]] = []
+        self.unknown: set[str] = set()
 
     async def getmany(self, *_: TopicPartition, timeout_ms: int, max_records: int | None = None) -> Any:
         step = self.fetches.pop(0) if self.fetches else {}
@@ -59,6 +60,9 @@ class FakeConsumer:
         if isinstance(self.start, Exception):
             raise self.start
         return dict.fromkeys(partitions, self.start)
+
+    def partitions_for_topic(self, topic: str) -> set[int] | None:
+        return None if topic in self.unknown else {0}
 
     def seek(self, tp: TopicPartition, offset: int) -> None:
         self.sought.append((tp, offset))
@@ -242,6 +246,16 @@ async def test_a_silent_broker_is_said_with_its_address(
     consumer.polled_ms = 2
     await intake.batch()
     assert intake.healthy == "ok"
+
+
+async def test_a_topic_that_is_gone_is_named(intake: Intake, consumer: FakeConsumer) -> None:
+    """A broker that answers, and does not know one of our topics any more, is not health."""
+    await intake.batch()
+    consumer.unknown.add("im.user-events")
+    assert (
+        intake.healthy
+        == "topic im.user-events does not exist; create it, or restart with kafka.create_topics on"
+    )
 
 
 async def test_a_long_rebalance_is_said(

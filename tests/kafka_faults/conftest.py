@@ -44,20 +44,24 @@ def cluster() -> Iterator[Any]:
         pytest.fail(str(missing), pytrace=False)
 
 
-@pytest.fixture
-def make_broker() -> Iterator[Callable[..., Any]]:
-    """Starts a broker of the test's own, with properties of its own."""
-    made: list[Any] = []
+@pytest.fixture(scope="session")
+def broker_of() -> Any:
+    """Makes a broker of a test's own, not yet started; whoever makes one closes it."""
+    try:
+        broker_module.jars()
+    except broker_module.KafkaMissing as missing:
+        pytest.fail(str(missing), pytrace=False)
+    return broker_module.ApacheKafka
 
-    def make(**properties: str) -> Any:
-        broker = broker_module.ApacheKafka(memory="256m", group_min_session_timeout_ms="1000", **properties)
-        made.append(broker)
-        broker.start()
-        return broker
 
-    yield make
-    for broker in made:
-        broker.close()
+@pytest.fixture(scope="session")
+def kafka_user() -> dict[str, str]:
+    """Settings under `kafka` for the listener that wants a login; the servers are not among them."""
+    return {
+        "security_protocol": "SASL_PLAINTEXT",
+        "sasl_username": broker_module.USER,
+        "sasl_password": broker_module.PASSWORD,
+    }
 
 
 @pytest.fixture
