@@ -50,11 +50,12 @@ test-redis: $(STAMP) ## state on a real Redis: alone, as a cluster, behind senti
 test-kafka-faults: $(STAMP) $(KAFKA_LIB)/.fetched ## brokers die, topics vanish, rights are taken away: three real brokers
 	$(BIN)/pytest -m kafka_faults tests/kafka_faults
 
-chaos: $(STAMP) $(KAFKA_LIB)/.fetched ## 40,000 records while a nemesis kills gateways, Kafka, state; nothing lost or doubled (5 min)
+chaos: $(STAMP) $(KAFKA_LIB)/.fetched ## 40,000 records while a nemesis kills gateways, Kafka and Redis; nothing lost or doubled (5 min)
 	$(BIN)/python -m tests.chaos $(CHAOS)
 
-chaos-short: $(STAMP) $(KAFKA_LIB)/.fetched ## the same with 4,000 records (1 min)
-	$(BIN)/python -m tests.chaos --profile short $(CHAOS)
+chaos-short: $(STAMP) $(KAFKA_LIB)/.fetched ## the same with 4,000 records, on SQLite and on Redis (2 min)
+	$(BIN)/python -m tests.chaos --profile short --state sqlite $(CHAOS)
+	$(BIN)/python -m tests.chaos --profile short --state redis $(CHAOS)
 
 chaos-long: $(STAMP) $(KAFKA_LIB)/.fetched ## the same with 1,000,000 records and 30 % vendor faults (hours)
 	$(BIN)/python -m tests.chaos --profile long $(CHAOS)

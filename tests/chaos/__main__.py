@@ -8,6 +8,7 @@ import json
 import logging
 import random
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -21,6 +22,7 @@ from tests.chaos.schedule import PROFILES, Profile
 from tests.chaos.stage import StageError
 from tests.chaos.summary import offenders, summary, table
 from tests.real_kafka.broker import KafkaMissing
+from tests.real_redis.server import RedisMissing
 
 
 def main() -> int:
@@ -36,10 +38,14 @@ def main() -> int:
     print(
         f"chaos: profile {profile.name}, {profile.records} records, seed {seed}, files in {home}", flush=True
     )
-    state = wanted.state or f"sqlite:///{home / 'pushgw.db'}"
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)  # ignored by whatever a shell put in the background
     try:
-        history = asyncio.run(run(profile, seed, home, state))
-    except (StageError, KafkaMissing) as error:
+        history = asyncio.run(run(profile, seed, home, wanted.state))
+    except KeyboardInterrupt:
+        print(f"chaos: interrupted; everything was stopped, files are in {home}", file=sys.stderr)
+        return 1
+    except (StageError, KafkaMissing, RedisMissing) as error:
         print(f"chaos: {error}", file=sys.stderr)
         return 4
     save(history, home)
@@ -49,6 +55,10 @@ def main() -> int:
     else:
         print(f"kept in {home}; judge again with: python -m tests.chaos --check {home}")
     return code
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _judge(history: History, wanted: argparse.Namespace) -> int:
@@ -82,7 +92,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--seed", type=int, help="the same seed strikes at the same times; default: a new one"
     )
-    parser.add_argument("--state", help="state.url; default: SQLite in the run's folder")
+    parser.add_argument(
+        "--state",
+        default="redis",
+        help="redis: a server of its own, and several gateways; sqlite: one gateway; or a state.url",
+    )
     parser.add_argument("--records", type=int, help="instead of the profile's number")
     parser.add_argument("--duration", type=float, help="s of publishing instead of the profile's")
     parser.add_argument("--fault-share", type=float, help="mean share of vendor faults, 0...1")

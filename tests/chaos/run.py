@@ -26,20 +26,20 @@ READY_S = 60.0
 PROGRESS_EVERY_S = 5.0
 
 
-async def run(profile: Profile, seed: int, home: Path, state_url: str) -> History:
-    """What was seen. Raises StageError when a part does not come up."""
+async def run(profile: Profile, seed: int, home: Path, state: str) -> History:
+    """What was seen. ``state``: as `Stage` has it. Raises StageError when a part does not come up."""
     setup = Setup(
         seed=seed,
         people=profile.people,
         records=profile.records,
         epoch=int(time.time()) - 120,
-        state=state_url.partition(":")[0],
+        state=state.partition(":")[0],
         profile=profile.name,
         messages_topic="",
         commit=_commit(),
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
-    stage = Stage(home, state_url)
+    stage = Stage(home, state)
     try:
         await stage.start()
         return await _Run(profile, setup, stage).play()
@@ -61,10 +61,9 @@ class _Run:
     async def play(self) -> History:
         stage, profile = self._stage, self._profile
         await ensure_topics(self._kafka, stage.settings.dispatch.retry_tiers)
-        shared = self._setup.state != "sqlite"
-        for _ in range(profile.gateways if shared else 1):
+        for _ in range(profile.gateways if stage.shared_state else 1):
             stage.start_gateway()
-        strikes = schedule(profile, self._setup.seed, shared_state=shared)
+        strikes = schedule(profile, self._setup.seed, shared_state=stage.shared_state)
         nemesis = Nemesis(stage, strikes)
         async with Publisher(self._kafka, self._script) as publisher:
             await publisher.user_events(list(self._cast.events(int(time.time() * 1000))))

@@ -42,7 +42,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """Of a state that is a server; half of them are kills. A state that is a file dies with its gateway."""
     moves: int = 0
     """Gateways that are added, and as many that are removed; only where the state can be shared."""
-    gateways: int = 1
+    gateways: int = 3
+    """Where the state can be shared; else there is one."""
     fault_share: float = 0.0
     """Of the vendors' requests, on average."""
     always: tuple[str, ...] = ()
@@ -66,6 +67,7 @@ PROFILES = {
             broker_restarts=1,
             state_restarts=1,
             moves=1,
+            gateways=2,
             fault_share=0.15,
             fault_window=5,
         ),

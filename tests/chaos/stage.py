@@ -20,14 +20,15 @@ from pushgw.sandbox.sandbox import example_directory, with_endpoint
 from pushgw.settings import CredentialSettings, DispatchSettings, KafkaSettings, Settings, StateSettings
 from tests.chaos.history import ENDED, STARTED_IN_VAIN, Deed
 from tests.real_kafka.broker import ApacheKafka
+from tests.real_redis.server import RedisServer
 
 SESSION_S = 3.0
 """Session timeout of the group: a killed gateway's partitions are free so soon."""
 PARTITIONS = 6
 RETRY_TIERS = (1, 3, 8)
 """Waits of the retry topics, s: short, so that a run is soon quiet."""
-NEWBORN_S = 5.0
-"""A gateway this young may not listen to signals yet."""
+STARTED = b"gateway_started"
+"""In the log of a gateway that listens to signals."""
 
 
 UNREACHABLE = 4
@@ -46,14 +47,19 @@ class Gateway:
         self.number = number
         self.log_file = log_file
         self.expected_to_end = False
-        self.started = time.monotonic()
 
 
 class Stage:
     """Everything of one run, in one folder."""
 
-    def __init__(self, home: Path, state_url: str) -> None:
+    def __init__(self, home: Path, state: str) -> None:
+        """``state``: ``sqlite``, ``redis`` (a server of the run's own), or a ``state.url``."""
         self.home = home
+        self._redis = RedisServer("appendfsync always") if state == "redis" else None
+        self.shared_state = state != "sqlite"
+        state_url = {"sqlite": f"sqlite:///{home / 'pushgw.db'}"}.get(state, state)
+        if self._redis is not None:
+            state_url = self._redis.url
         self.deeds: list[Deed] = []
         self.gateways: list[Gateway] = []
         self._started = 0
@@ -82,7 +88,9 @@ class Stage:
         self.deeds.append(Deed(time.time(), what, detail))
 
     async def start(self) -> None:
-        """Kafka and sandbox; gateways are started by name."""
+        """Kafka, sandbox and the state's server, where it has one; gateways are started one by one."""
+        if self._redis is not None:
+            await asyncio.to_thread(self._redis.start)
         await asyncio.to_thread(self._kafka.start)
         authority = make_authority(self.home / "authority")
         url = await asyncio.to_thread(self._start_sandbox)
@@ -102,6 +110,8 @@ class Stage:
         if self._sandbox is not None:
             self._sandbox.terminate()
             self._sandbox.wait()
+        if self._redis is not None:
+            self._redis.close()
         await asyncio.to_thread(self._kafka.close)
 
     # --- gateways ----------------------------------------------------------------------------------------
@@ -127,14 +137,13 @@ class Stage:
     async def end_gateway(self, gateway: Gateway) -> None:
         """SIGTERM; it must end by itself with code 0, or by the signal while it is only just starting."""
         self._leave(gateway)
-        age = time.monotonic() - gateway.started
         gateway.process.terminate()
         try:
             code = await asyncio.to_thread(gateway.process.wait, 60)
         except subprocess.TimeoutExpired:
             gateway.process.kill()
             code = -9
-        newborn = code == -signal.SIGTERM and age < NEWBORN_S
+        newborn = code == -signal.SIGTERM and STARTED not in gateway.log_file.read_bytes()
         if code != 0 and not newborn:
             self.note(ENDED, f"gateway {gateway.number}: code {code} after SIGTERM; see {gateway.log_file}")
 
@@ -170,7 +179,6 @@ class Stage:
             "PUSHGW_SHUTDOWN__GRACE": "8",
             "PUSHGW_HTTP__LISTEN": "",
             "PUSHGW_LOG__FORMAT": "json",
-            "PUSHGW_LOG__LEVEL": "warning",
         }
         return {k: v for k, v in os.environ.items() if not k.startswith("PUSHGW_")} | variables
 
@@ -194,11 +202,22 @@ class Stage:
 
     async def restart_state(self, *, away: float) -> None:
         """A controlled stop of the state's server, and a start after ``away`` s."""
-        raise StageError("this state has no server")
+        server = self._state_server()
+        await asyncio.to_thread(server.stop)
+        await asyncio.sleep(away)
+        await asyncio.to_thread(server.start)
 
     async def kill_state(self, *, away: float) -> None:
         """SIGKILL of the state's server, and a start after ``away`` s."""
-        raise StageError("this state has no server")
+        server = self._state_server()
+        await asyncio.to_thread(server.kill)
+        await asyncio.sleep(away)
+        await asyncio.to_thread(server.start)
+
+    def _state_server(self) -> RedisServer:
+        if self._redis is None:
+            raise StageError("this state has no server of ours")
+        return self._redis
 
     # --- vendors -----------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ import pytest
 HERE = Path(__file__).parent
 TREE = HERE.parents[1]
 COPIED = ("pushgw", "vendors", "tests", "certs.example", "pyproject.toml")
-RUN = ("--profile", "short", "--records", "2500", "--duration", "22", "--seed", "11")
+RUN = ("--profile", "short", "--state", "sqlite", "--records", "2500", "--duration", "22", "--seed", "11")
 
 pytestmark = pytest.mark.chaos
 
