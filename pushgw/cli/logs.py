@@ -1,7 +1,11 @@
-"""Logging: structlog to stderr, one event name a fact, key=value; console on a terminal, else JSON."""
+"""Logging: structlog to stderr, one event name a fact, key=value; console on a terminal, else JSON.
+
+Lines that repeat are sampled (log_sampler.py); tokens and secrets are masked (log_masks.py).
+"""
 
 from __future__ import annotations
 
+import atexit
 import logging
 import sys
 from types import TracebackType
@@ -9,6 +13,8 @@ from typing import TextIO, cast
 
 import structlog
 
+from pushgw.cli.log_masks import mask_secrets, without_words
+from pushgw.cli.log_sampler import Sampler
 from pushgw.settings import LogSettings
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -25,6 +31,7 @@ class _Stderr:
 
 
 _STDERR = cast("TextIO", _Stderr())
+_sampler = Sampler()
 
 
 def set_up_logs(settings: LogSettings, *, for_good: bool = False, worker: int | None = None) -> None:
@@ -32,11 +39,17 @@ def set_up_logs(settings: LogSettings, *, for_good: bool = False, worker: int | 
 
     ``worker``: its number, in every line that this process writes, also of a crash.
     """
+    global _sampler  # one process, one log
+    _sampler.close()
+    _sampler = Sampler()
     console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        without_words,
+        structlog.processors.format_exc_info,
+        mask_secrets,
     ]
     if worker is not None:
         shared.append(_named(worker))
@@ -48,10 +61,10 @@ def set_up_logs(settings: LogSettings, *, for_good: bool = False, worker: int | 
             )
         ]
         if console
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        else [structlog.processors.JSONRenderer()]
     )
     structlog.configure(
-        processors=shared + last,
+        processors=[_sampler, *shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[settings.level]),
         logger_factory=structlog.PrintLoggerFactory(_STDERR),
         cache_logger_on_first_use=for_good,
@@ -80,3 +93,9 @@ def _named(worker: int) -> structlog.typing.Processor:
 def _crashed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """What the interpreter would print as a bare traceback, as a line of the common log."""
     structlog.get_logger().critical("crashed", exc_info=(kind, error, trace))
+
+
+@atexit.register
+def _say_the_rest() -> None:
+    """What was left out of the log and is not told yet, at the end of the process."""
+    _sampler.close()
