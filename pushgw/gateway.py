@@ -11,7 +11,7 @@ import asyncio
 import gc
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -22,7 +22,7 @@ from pushgw.dead_tokens import DeadTokens
 from pushgw.delivery.decide import HANDED_OVER, Decider
 from pushgw.delivery.deferral import narrowed, resume
 from pushgw.delivery.dispatcher import Dispatcher
-from pushgw.delivery.lane import End, Ending
+from pushgw.delivery.lane import End, Ending, Lane
 from pushgw.delivery.overwrite import ask as overwrite_question
 from pushgw.delivery.overwrite import decide_overwrite, overwriting_messages
 from pushgw.delivery.plan import plan
@@ -46,7 +46,7 @@ from pushgw.messages.receipts import dead_letter_headers
 from pushgw.messages.retries import Return, read_return
 from pushgw.patience import Patience
 from pushgw.policy.dedup import recall_keys
-from pushgw.settings import Settings
+from pushgw.settings import Settings, Topics
 from pushgw.settling import Settler
 from pushgw.state.protocol import Admission, StateStore
 
@@ -75,6 +75,7 @@ class Gateway:
         retries: Intake | None = None,
         watch: CredentialWatch | None = None,
         clock: Callable[[], float] = time.time,
+        stopwatch: Callable[[], float] = time.perf_counter,
         tally: Tally | None = None,
     ) -> None:
         """``retries``: the retry topics' intake; None where `dispatch.retry_tiers` is empty. ``watch``: of the
@@ -91,6 +92,7 @@ class Gateway:
         self._state = state
         self._decider = decider
         self._clock = clock
+        self._stopwatch = stopwatch
         self.tally = tally or Tally()
         self._patience = Patience()
         self._dead_tokens = DeadTokens(
@@ -107,6 +109,7 @@ class Gateway:
             dispatch=settings.dispatch,
             remember_shown=settings.policy.recall.overwrite,
             close_record=self._close_record,
+            stopwatch=stopwatch,
         )
         self._dispatcher = make_dispatcher(self._settler.ended)
         self._codec = MessageCodec(
@@ -177,10 +180,11 @@ class Gateway:
         user_events = self._settings.kafka.topics.user_events
         decode = self._codec.decode
         app, lenient = self._settings.sdk_app_id, self._settings.policy.lenient
-        self.tally.received += len(batch.records)
+        of_users = of_retries = 0
         for record in batch.records:
             try:
                 if record.source.topic == user_events:
+                    of_users += 1
                     found = decode_user_event(
                         record.value, record.timestamp_ms, default_app=app, lenient=lenient
                     )
@@ -188,6 +192,7 @@ class Gateway:
                     continue
                 returning = read_return(record.headers, record.timestamp_ms) if record.headers else None
                 if returning is not None or record.source.topic in self._tiers:
+                    of_retries += record.source.topic in self._tiers
                     self._take_back(record, returning, recalls, works)
                     continue
                 message = decode(record.value, record.timestamp_ms)
@@ -201,6 +206,9 @@ class Gateway:
                 recalls.append((record, message))
             else:
                 works.append(Work(record=record, source=str(record.source), message=message))
+        self.tally.received["user_events"] += of_users
+        self.tally.received["retries"] += of_retries
+        self.tally.received["messages"] += len(batch.records) - of_users - of_retries
         return events, recalls, works
 
     def _take_back(
@@ -329,7 +337,9 @@ class Gateway:
             questions.append(question)
         if not asked:
             return []
+        started = self._stopwatch()
         admissions = await self._patience.ask(lambda: self._state.admit(questions, self._clock()))
+        self.tally.state_latency["admit"].observe(self._stopwatch() - started)
         return list(zip(asked, admissions, strict=True))
 
     # --- decide, plan, dispatch --------------------------------------------------------------------------
@@ -337,6 +347,7 @@ class Gateway:
     def _decide_and_dispatch(self, admitted: list[tuple[Work, Admission]]) -> None:
         shipments = []
         now = self._clock()
+        pushes = 0
         for work, admission in admitted:
             if admission.settled:
                 self._close_record(work.record)
@@ -357,6 +368,8 @@ class Gateway:
                 self._close_record(work.record)
                 continue
             if planned:
+                if work.returning is None:
+                    pushes += len(decision.deliveries)
                 work.shipments = planned
                 work.badged = decision.badged
                 for key in work.tombstones:
@@ -366,6 +379,9 @@ class Gateway:
                 self._settler.suppressed(work, decision.suppressions)
             if expired:
                 self._settler.ended(expired)
+        self.tally.decided_push += pushes
+        first_time = [work.record.timestamp_ms for work, _ in admitted if work.returning is None]
+        self.tally.decide_latency.observe_since_ms(int(now * 1000), first_time)
         self._dispatcher.dispatch(shipments)
 
     # --- the record's life -------------------------------------------------------------------------------
@@ -378,7 +394,7 @@ class Gateway:
 
     def _bury_record(self, record: Record, error: DecodeError) -> None:
         headers = _letter_headers(record, error)
-        self._settler.unreadable(DeadLetter(record, headers))
+        self._settler.unreadable(DeadLetter(record, headers, error.code))
         log.warning(
             "dead_letter", source=str(record.source), code=error.code, error=error.sentence, path=error.path
         )
@@ -394,20 +410,55 @@ class Gateway:
     # --- waiting -----------------------------------------------------------------------------------------
 
     @property
-    def kafka_health(self) -> str:
-        """ "ok", or one sentence on the broker."""
-        words = [intake.healthy for intake in self._intakes]
-        return next((word for word in words if word != "ok"), "ok")
-
-    @property
-    def outlet_health(self) -> str:
-        """The word ok, or one sentence on the receipts."""
-        return self._outlet.healthy
+    def health(self) -> dict[str, str]:
+        """``kafka``, ``state`` and ``receipts``: for each the word ok, or one sentence on what is in the way."""
+        troubles = self.troubles
+        kafka = [intake.healthy for intake in self._intakes]
+        return {
+            "kafka": next((said for said in kafka if said != "ok"), "ok"),
+            "state": troubles.get("state", "ok"),
+            "receipts": troubles.get("receipts", self._outlet.healthy),
+        }
 
     @property
     def troubles(self) -> dict[str, str]:
         """Why nothing moves at the moment: "state" or "receipts" -> one sentence. Empty when all is well."""
         return self._patience.troubles
+
+    @property
+    def lanes(self) -> Mapping[int, Lane]:
+        """The lanes opened so far, by credential."""
+        return self._dispatcher.lanes
+
+    @property
+    def repeats(self) -> int:
+        """Requests that lanes sent again in place."""
+        return self._dispatcher.repeats
+
+    @property
+    def lost(self) -> int:
+        """Records that were deleted before they were read."""
+        return sum(intake.lost for intake in self._intakes)
+
+    @property
+    def paused(self) -> bool:
+        """Whether intake waits until some of what is in flight is settled."""
+        return self._intake.paused
+
+    @property
+    def partitions(self) -> dict[tuple[str, int], int | None]:
+        """The (topic, partition) pairs that are ours -> how many records each is behind; None where not known yet."""
+        return {tp: lag for intake in self._intakes for tp, lag in intake.known_lag().items()}
+
+    @property
+    def tiers(self) -> tuple[int, ...]:
+        """Waits of the retry topics, s."""
+        return tuple(self._tiers.values())
+
+    @property
+    def topics(self) -> Topics:
+        """Their names."""
+        return self._settings.kafka.topics
 
     @property
     def open_records(self) -> int:
@@ -468,6 +519,7 @@ class Gateway:
     async def _expire_loop(self) -> None:
         while True:
             await self._patience.ask(lambda: self._state.expire(self._clock()))
+            self.tally.claims_held = await self._patience.ask(self._state.claims_held)
             gc.collect()  # cycles are rare here; `pushgw run` turns the automatic collector off
             await asyncio.sleep(EXPIRE_EVERY_S)
 

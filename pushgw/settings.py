@@ -261,9 +261,11 @@ def _native_fault() -> str | None:
 
 
 class HttpSettings(_Section):
-    """Health for machines."""
+    """Health and metrics for machines."""
 
-    listen: str | None = Field("127.0.0.1:9464", description="host:port of /livez and /readyz; empty: none.")
+    listen: str | None = Field(
+        "127.0.0.1:9464", description="host:port of /livez, /readyz and /metrics; empty: none."
+    )
 
     @field_validator("listen")
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -46,6 +47,7 @@ class Settler:
         dispatch: DispatchSettings,
         remember_shown: bool,
         close_record: Callable[[Record], None],
+        stopwatch: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._outlet = outlet
         self._state = state
@@ -57,6 +59,7 @@ class Settler:
         self._dispatch = dispatch
         self._remembers_shown = remember_shown
         self._close_record = close_record
+        self._stopwatch = stopwatch
         self._endings: list[Ending] = []
         self._suppressed: list[tuple[Work, list[Suppression]]] = []
         self._letters: list[DeadLetter] = []
@@ -112,11 +115,14 @@ class Settler:
         """Receipts and retries first, then done marks, then the ledger: a crash in between repeats, never loses one."""
         now = self._clock()
         tokens = await self._dead_tokens.judge(endings, now) if endings else {}
-        receipts, works, retries = self._report(endings, suppressed, tokens, now)
+        receipts, works, retries, ended = self._report(endings, suppressed, tokens, now)
         await self._publish(receipts, letters, retries)
+        self._observe(ended, suppressed)
         if works:
             settlements = [_settlement(work) for work in works]
+            started = self._stopwatch()
             await self._patience.ask(lambda: self._state.settle(settlements, now))
+            self._tally.state_latency["settle"].observe(self._stopwatch() - started)
         if self._remembers_shown:
             await self._remember_shown(endings, now)
         for work in works:
@@ -131,10 +137,12 @@ class Settler:
         suppressed: list[tuple[Work, list[Suppression]]],
         tokens: dict[int, Verdict],
         now: float,
-    ) -> tuple[list[Keyed], list[Work], list[Retry]]:
-        """A receipt for each receiver and device that has ended, the works that they belong to, and what is deferred."""
+    ) -> tuple[list[Keyed], list[Work], list[Retry], list[Ending]]:
+        """A receipt for each receiver and device that has ended, the works that they belong to, what is deferred, and the
+        endings that are ends."""
         receipts: list[Keyed] = []
         deferred = Deferred(self._dispatch)
+        ended: list[Ending] = []
         works: dict[int, Work] = {}
         for work, suppressions in suppressed:
             works[id(work)] = work
@@ -153,13 +161,22 @@ class Settler:
                     work.hand_over(parcel.user, parcel.device.device_id)
                     continue
                 ending = otherwise
+            ended.append(ending)
             receipts.append(receipt_of_ending(work, ending, tokens.get(id(ending), _NO_TOKEN), now))
             work.close_one(parcel.user, parcel.device.device_id)
             if parcel.counts and ending.end is _PUSHED and parcel.user not in work.raised:
                 work.raises[parcel.user] = parcel.unread
                 work.raised.add(parcel.user)
-            self._tally.ended(ending)
-        return receipts, list(works.values()), deferred.retries(now) if deferred else []
+        self._tally.ended(ended)
+        return receipts, list(works.values()), deferred.retries(now) if deferred else [], ended
+
+    def _observe(self, ended: list[Ending], suppressed: list[tuple[Work, list[Suppression]]]) -> None:
+        """How long it took from the first record to the receipts."""
+        works = [ending.parcel.work for ending in ended]
+        for work, suppressions in suppressed:
+            works += [work] * len(suppressions)
+        stamps = [w.record.timestamp_ms if w.returning is None else w.first_seen_ms for w in works]
+        self._tally.receipt_latency.observe_since_ms(int(self._clock() * 1000), stamps)
 
     async def _publish(self, receipts: list[Keyed], letters: list[DeadLetter], retries: list[Retry]) -> None:
         """Acknowledged. While the broker does not take them, nothing advances."""
@@ -169,7 +186,7 @@ class Settler:
         if letters:
             buried = [(letter.record, letter.headers) for letter in letters]
             await self._patience.ask(lambda: self._outlet.dead_letters(buried), "receipts", OutletError)
-            self._tally.dead_letters += len(letters)
+            self._tally.dead_letters.update([letter.code for letter in letters])
         if retries:
             rows = [(retry.tier, retry.record, retry.headers) for retry in retries]
             await self._patience.ask(lambda: self._outlet.retries(rows), "receipts", OutletError)

@@ -4,6 +4,7 @@ real Redis servers (`make test-redis`, or `pytest -m redis`)."""
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -37,6 +38,25 @@ def kafka_broker() -> Iterator[Any]:
         pytest.fail(str(missing), pytrace=False)
     yield broker
     broker.close()
+
+
+@pytest.fixture(scope="session")
+def promtool() -> str:
+    """Path of promtool. Without it the run fails with a sentence; nothing is skipped."""
+    return _program("promtool")
+
+
+@pytest.fixture(scope="session")
+def prometheus() -> str:
+    """Path of Prometheus, likewise."""
+    return _program("prometheus")
+
+
+def _program(name: str) -> str:
+    path = shutil.which(name)
+    if path is None:
+        pytest.fail(f"no {name} found; Debian: apt-get install prometheus", pytrace=False)
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,7 @@ from pushgw.kafka.topics import TopicsError, ensure_topics
 from pushgw.settings import Settings
 from pushgw.state import open_store
 from pushgw.state.protocol import StateUnavailable
+from pushgw.vendor.plugin import installed_vendors
 
 log = structlog.get_logger()
 
@@ -125,7 +126,7 @@ async def _work(settings: Settings, book: CredentialDirectory, stops: Stops) -> 
             transport=settings.dispatch.transport,
         )
         tune_collector()
-        async with Health(settings.http, gateway, book):
+        async with Health(settings.http, gateway, book, vendors=installed_vendors()):
             await gateway.run()
         return _summary(gateway)
     finally:
@@ -135,10 +136,10 @@ async def _work(settings: Settings, book: CredentialDirectory, stops: Stops) -> 
 def _summary(gateway: Gateway) -> dict[str, Any]:
     tally = gateway.tally
     return {
-        "received": tally.received,
+        "received": tally.received.total(),
         "pushed": dict(tally.pushed),
         "suppressed": dict(tally.suppressed),
         "failed": {f"{vendor}:{how}": n for (vendor, how), n in tally.failed.items()},
-        "dead_letters": tally.dead_letters,
+        "dead_letters": tally.dead_letters.total(),
         "receipts": tally.receipts,
     }

@@ -13,9 +13,9 @@ import structlog
 from pushgw.cli.stops import on_signals
 from pushgw.kafka.topics import ensure_topics
 from pushgw.listener import UNIX, Listener
+from pushgw.metrics import sum_expositions
 from pushgw.settings import Settings
 from pushgw.state import is_single_writer
-from pushgw.workers.expositions import add_up
 from pushgw.workers.panel import Panel
 from pushgw.workers.restarts import Restarts
 from pushgw.workers.supervisor import Supervisor
@@ -82,7 +82,7 @@ async def supervise(settings: Settings, commands: list[list[str]]) -> tuple[int,
 
         on_signals(on_signal)
         log.info("supervisor_started", workers=len(workers), group=settings.kafka.group_id)
-        async with Listener(settings.http.listen, Panel(supervisor.workers, add_up).page):
+        async with Listener(settings.http.listen, Panel(supervisor.workers, sum_expositions).page):
             code = await supervisor.run()
     summary = _sum_of([death.stdout for death in supervisor.deaths.values()])
     summary["restarts"] = sum(worker.restarts.total for worker in workers)

@@ -46,6 +46,7 @@ class Dispatcher:
         self._lanes: dict[int, Lane] = {}
         self._leaving: set[Lane] = set()
         self._closing: set[asyncio.Task[None]] = set()
+        self._past_repeats = 0
 
     def dispatch(self, shipments: list[Shipment]) -> None:
         """Hand over; returns at once. Endings come back through ``on_endings``."""
@@ -68,6 +69,11 @@ class Dispatcher:
     def lanes(self) -> dict[int, Lane]:
         """The lanes opened so far, by credential."""
         return self._lanes
+
+    @property
+    def repeats(self) -> int:
+        """Requests that were sent again in place, also in lanes that are gone."""
+        return self._past_repeats + sum(lane.repeats for lane in (*self._lanes.values(), *self._leaving))
 
     @property
     def busy(self) -> bool:
@@ -95,6 +101,7 @@ class Dispatcher:
 
     def _left(self, lane: Lane) -> None:
         self._leaving.discard(lane)
+        self._past_repeats += lane.repeats
         task = asyncio.get_running_loop().create_task(lane.close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)

@@ -113,6 +113,8 @@ class Lane:
         self._renewed_at = -inf
         self._answered_at = clock()
         self.health = Health(entry, settings, clock=clock, resume=self._resume)
+        self.repeats = 0
+        """Requests that were sent again in place, since the lane was opened."""
         self._transport: Transport = transport(
             on_complete=self._completed,
             timeout=settings.timeout,
@@ -455,6 +457,7 @@ class Lane:
             return
         shipment.attempt += 1
         shipment.why = outcome
+        self.repeats += 1
         log.info(
             "push_retry",
             vendor=self.entry.vendor,

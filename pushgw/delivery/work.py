@@ -88,3 +88,4 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
     record: Any
     headers: list[tuple[str, bytes]]
+    code: int

@@ -244,6 +244,17 @@ class Intake:
         """Records handed out and not settled, of these partitions or of all that are ours."""
         return self._ledger.in_flight(partitions)
 
+    @property
+    def paused(self) -> bool:
+        """Whether nothing is handed out for the time being (`pause_all`)."""
+        return self._all_paused
+
+    def known_lag(self) -> dict[tuple[str, int], int | None]:
+        """As `lag`, from what the last fetches said, without asking the broker; None before a partition's first fetch."""
+        if self._consumer is None:
+            return {}
+        return {tuple(tp): self._known_lag(self._consumer, tp) for tp in self._consumer.assignment()}
+
     async def end_offsets(self) -> dict[tuple[str, int], int]:
         """The offset that the next record of each of our partitions will get. Raises IntakeError (retriable)."""
         return await self._ask(lambda consumer: consumer.end_offsets(consumer.assignment()))
@@ -429,6 +440,14 @@ class Intake:
 
     def _heard(self) -> None:
         self._last_heard = asyncio.get_running_loop().time()
+
+    def _known_lag(self, consumer: AIOKafkaConsumer, tp: TopicPartition) -> int | None:
+        end = consumer.highwater(tp)
+        start = self._ledger.first_unsettled(tp)
+        if start is None:  # nothing was handed out yet
+            place = consumer._subscription.subscription.assignment.state_value(tp)
+            start = place.position if place.has_valid_position else None
+        return None if end is None or start is None else max(0, end - start)
 
     async def _position(self, tp: TopicPartition) -> int:
         return await self._ask(lambda consumer: consumer.position(tp))

@@ -7,6 +7,24 @@
 
 from __future__ import annotations
 
+CODES = (
+    20001,
+    90001,
+    90002,
+    90003,
+    90005,
+    90006,
+    90008,
+    90010,
+    90011,
+    90018,
+    90031,
+    90044,
+    90054,
+    93000,
+)
+"""Every code that a `DecodeError` may have."""
+
 
 class DecodeError(ValueError):
     """A record that is no message and no event. It never stops the partition.

@@ -159,5 +159,8 @@ class StateStore(Protocol):
     async def expire(self, now: float) -> int:
         """Delete what has expired; how many rows went."""
 
+    async def claims_held(self) -> int | None:
+        """How many dedup claims are held; asked once a minute. None where that cannot be told cheaply."""
+
     async def close(self) -> None:
         """Finish what is running and close."""

@@ -52,33 +52,3 @@ class Running:
             text if worker in answering else counters_only(text) for worker, (_, text) in self._last.items()
         ]
         return self._add([*texts, *self._gone])
-
-
-def add_up(texts: Sequence[str]) -> str:
-    """One text: series of equal name and labels are added up, families keep the order of their first mention."""
-    heads: dict[str, list[str]] = {}
-    sums: dict[str, dict[str, float]] = {}
-    for text in texts:
-        family = ""
-        for line in text.splitlines():
-            if line.startswith("#"):
-                word, name = [*line.split(" ", 3), "", ""][1:3]
-                if word not in ("HELP", "TYPE"):
-                    continue
-                family = name
-                head = heads.setdefault(family, [])
-                if not any(known.split(" ", 2)[1] == word for known in head):
-                    head.append(line)
-            elif line.strip():
-                series, _, value = line.rpartition(" ")
-                of_family = sums.setdefault(family, {})
-                of_family[series] = of_family.get(series, 0.0) + float(value)
-    lines: list[str] = []
-    for family in dict.fromkeys([*heads, *sums]):
-        lines += heads.get(family, [])
-        lines += [f"{series} {_number(value)}" for series, value in sums.get(family, {}).items()]
-    return "".join(line + "\n" for line in lines)
-
-
-def _number(value: float) -> str:
-    return str(int(value)) if value.is_integer() else repr(value)

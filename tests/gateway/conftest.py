@@ -65,6 +65,7 @@ class ListIntake:
         self.ledger = Ledger()
         self.committed: dict[tuple[str, int], int] = {}
         self.paused = False
+        self.lost = 0
         self.untaken = 0
         self._offsets: dict[tuple[str, int], int] = {}
         self.ledger.assign([(MESSAGES, p) for p in range(3)] + [(EVENTS, p) for p in range(3)])
@@ -141,12 +142,20 @@ class ListIntake:
     def resume_all(self) -> None:
         self.paused = False
 
+    def known_lag(self) -> dict[tuple[str, int], int | None]:
+        return {
+            key: self._offsets.get(key, 0) - (self.ledger.first_unsettled(key) or 0)
+            for key in self.ledger.epochs()
+        }
+
     def in_flight(self, partitions: Any = None) -> int:
         return self.ledger.in_flight(partitions)
 
 
 class ListOutlet:
     """Receipts and dead letters in lists; `broken` refuses them."""
+
+    healthy = "ok"
 
     def __init__(self) -> None:
         self.receipts: list[dict[str, Any]] = []
@@ -231,7 +240,7 @@ class Plant:
         )
         account = Account(business_id=1, vendor="plain", credential=Credential(), cache={})
         entry = CredentialEntry(1, "plain", adapter=self.adapter, account=account)
-        book = CredentialDirectory({1: entry}, [], [])
+        self.book = book = CredentialDirectory({1: entry}, [], [])
 
         def make_dispatcher(on_endings: Any) -> Dispatcher:
             return Dispatcher(

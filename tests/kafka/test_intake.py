@@ -53,6 +53,7 @@ async def test_only_the_gap_free_prefix_is_committed_and_the_rest_comes_again(
     await first.commit()
     assert await kit.committed(topic, 0) == 2
     assert await first.lag() == dict.fromkeys(first.assignment, 0) | {(topic, 0): 2}
+    assert first.known_lag() == await first.lag()
     await first.close()
     second = await start_intake()
     assert [r.value for r in await kit.take(second, 2)] == [b"2", b"3"]

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from pushgw.listener import Listener, Page, page_of
-from pushgw.workers.expositions import add_up
+from pushgw.metrics import sum_expositions
 from pushgw.workers.panel import Panel
 from pushgw.workers.restarts import Restarts
 from pushgw.workers.worker import Death, Stage, Worker
@@ -35,7 +35,9 @@ class House:
         self.answers[number] = {
             "/livez": page_of(200, {"live": True}, True),
             "/readyz": page_of(200, {"ready": True, "kafka": "ok"}, True),
-            "/metrics": Page(200, "text/plain; version=0.0.4", b"# TYPE pushed counter\npushed_total 1\n"),
+            "/metrics": Page(
+                200, "text/plain; version=0.0.4", b"# TYPE pushed_total counter\npushed_total 1\n"
+            ),
         }
 
         async def pages(path: str, as_json: bool) -> Page:
@@ -50,7 +52,7 @@ class House:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        panel = Panel(tuple(self.workers), add_up, **options)
+        panel = Panel(tuple(self.workers), sum_expositions, **options)
         await self._stack.enter_async_context(Listener(f"127.0.0.1:{port}", panel.page))
         return await self._stack.enter_async_context(
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers={"accept": "application/json"})
@@ -133,10 +135,10 @@ async def test_one_endpoint_shows_the_sum(house: House) -> None:
     await house.add()
     await house.add()
     house.answers[2]["/metrics"] = Page(
-        200, "text/plain; version=0.0.4", b"# TYPE pushed counter\npushed_total 41\n"
+        200, "text/plain; version=0.0.4", b"# TYPE pushed_total counter\npushed_total 41\n"
     )
     found = await (await house.panel()).get("/metrics")
-    assert found.text == "# TYPE pushed counter\npushed_total 42\n"
+    assert "# TYPE pushed_total counter\npushed_total 42.0\n" in found.text
     assert found.headers["content-type"].startswith("text/plain; version=0.0.4")
 
 
@@ -144,7 +146,7 @@ async def test_the_sum_does_not_fall_with_a_worker(house: House) -> None:
     """A worker that is dead, and its next life that counts from 0, take nothing from the counters; its gauges are gone."""
     await house.add()
     second = await house.add()
-    text = b"# TYPE pushed counter\npushed_total %d\n# TYPE in_flight gauge\nin_flight %d\n"
+    text = b"# TYPE pushed_total counter\npushed_total %d\n# TYPE in_flight gauge\nin_flight %d\n"
     house.answers[1]["/metrics"] = Page(200, "text/plain; version=0.0.4", text % (100, 7))
     house.answers[2]["/metrics"] = Page(200, "text/plain; version=0.0.4", text % (50, 5))
     client = await house.panel()
@@ -153,15 +155,15 @@ async def test_the_sum_does_not_fall_with_a_worker(house: House) -> None:
         lines = (await client.get("/metrics")).text.splitlines()
         return tuple(line for line in lines if not line.startswith("#"))
 
-    assert await sums() == ("pushed_total 150", "in_flight 12")
+    assert await sums() == ("pushed_total 150.0", "in_flight 12.0")
     second.stage = Stage.WAITING
-    assert await sums() == ("pushed_total 150", "in_flight 7")
+    assert await sums() == ("pushed_total 150.0", "in_flight 7.0")
     second.stage, second.life = Stage.RUNNING, 2
     house.answers[2]["/metrics"] = Page(200, "text/plain; version=0.0.4", text % (3, 1))
-    assert await sums() == ("pushed_total 153", "in_flight 8")
+    assert await sums() == ("pushed_total 153.0", "in_flight 8.0")
     second.life = 3
     house.answers[2]["/metrics"] = Page(200, "text/plain; version=0.0.4", text % (4, 0))
-    assert await sums() == ("pushed_total 157", "in_flight 7")
+    assert await sums() == ("pushed_total 157.0", "in_flight 7.0")
 
 
 async def test_people_read_lines(house: House) -> None:
