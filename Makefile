@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test coverage check test-kafka test-kafka-faults test-redis test-native native native-check chaos chaos-short chaos-long chaos-planted bench docs format lock wheel clean
+.PHONY: help demo test coverage check test-kafka test-kafka-faults test-redis test-prometheus test-native native native-check chaos chaos-short chaos-long chaos-planted bench docs format lock wheel clean
 .DEFAULT_GOAL := help
 
 help: ## these lines
@@ -20,7 +20,7 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP) ## the main job on embedded parts: what is pushed, what is not, and why
 	$(BIN)/pushgw demo
 
-test: $(STAMP) ## all tests but those that need a real Apache Kafka or Redis
+test: $(STAMP) ## all tests but those that need a real Apache Kafka, Redis or Prometheus
 	$(BIN)/pytest
 
 coverage: $(STAMP) ## branches of vendors/ that the tests take: at least 95 %
@@ -49,6 +49,10 @@ test-redis: $(STAMP) ## state on a real Redis: alone, as a cluster, behind senti
 
 test-kafka-faults: $(STAMP) $(KAFKA_LIB)/.fetched ## brokers die, topics vanish, rights are taken away: three real brokers
 	$(BIN)/pytest -m kafka_faults tests/kafka_faults
+
+test-prometheus: $(STAMP) ## tests with a real Prometheus and promtool
+	@command -v prometheus >/dev/null && command -v promtool >/dev/null || { echo "make test-prometheus: needs prometheus and promtool (Debian: apt-get install prometheus); 'make test' does without"; exit 1; }
+	$(BIN)/pytest -m prometheus tests
 
 chaos: $(STAMP) $(KAFKA_LIB)/.fetched ## 40,000 records while a nemesis kills gateways, Kafka and Redis; nothing lost or doubled (5 min)
 	$(BIN)/python -m tests.chaos $(CHAOS)
@@ -88,7 +92,7 @@ test-native: native native-check ## the transports' tests with the native one am
 bench: $(STAMP) ## CPU us per push and pushes/s, as ratios to a baseline of the same run
 	$(BIN)/python -m bench
 
-docs: $(STAMP) ## write again what is made from code: README's tables, docs/reasons.md
+docs: $(STAMP) ## write again what is made from code: README's tables, docs/reasons.md, vendors.md, metrics.md, alerts
 	$(BIN)/python -m docs.generate
 
 format: $(STAMP) ## ruff format and fixes

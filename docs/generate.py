@@ -1,10 +1,11 @@
-"""Writes what is made from code: the settings and reasons tables of README.md, docs/reasons.md and docs/vendors.md.
+"""Writes what is made from code: tables of README.md, docs/reasons.md, docs/vendors.md, docs/metrics.md and the alerts in deploy/.
 
 ``python -m docs.generate`` writes; ``tests/docs`` fails when a file is not what this would write.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 from pydantic_core import PydanticUndefined
 
 from pushgw.messages.hints import ANDROID, APNS
+from pushgw.metrics.alerts import ALERTS, rules_file
+from pushgw.metrics.catalogue import CATALOGUE, Across, Kind
 from pushgw.policy.reasons import Reason
 from pushgw.settings import setting_paths
 from pushgw.vendor.facts import Limits
@@ -36,6 +39,8 @@ def generated() -> dict[Path, str]:
         readme: text,
         ROOT / "docs" / "reasons.md": reasons_page(),
         ROOT / "docs" / "vendors.md": vendors_page(),
+        ROOT / "docs" / "metrics.md": metrics_page(),
+        ROOT / "deploy" / "prometheus-alerts.yml": rules_file(),
     }
 
 
@@ -74,6 +79,55 @@ def reasons_page() -> str:
         parts += ["", f"## {name}", "", "| answer | action | the vendor's words |", "|---|---|---|"]
         parts += [f"| `{code}` | {action} | {words} |" for code, (action, words) in vendor.results.items()]
     return "\n".join(parts) + "\n"
+
+
+SCRAPE = """```yaml
+scrape_configs:
+  - job_name: pushgw
+    static_configs:
+      - targets: ["gateway-1.example:9464"]
+rule_files:
+  - prometheus-alerts.yml
+```"""
+_PLACEHOLDER = re.compile(r"\{\{ \$(labels\.)?(\w+).*? \}\}")
+ACROSS = {Across.SUM: "added", Across.MIN: "the least", Across.MAX: "the most"}
+
+
+def metrics_page() -> str:
+    """docs/metrics.md: every metric, and what is worth an alert."""
+    parts = [
+        "# Metrics",
+        "Made from the code by `make docs`. Prometheus scrapes `/metrics` on `http.listen` (default `127.0.0.1:9464`: set it to an"
+        " address that Prometheus reaches). With several workers one endpoint shows them all together; the last column says how.",
+        "Labels are bounded: kinds of topics, vendors, ids of credential files, codes and actions; never a user, a token or a message.",
+        "",
+        SCRAPE,
+        "",
+        "| metric | kind | labels | meaning | workers |",
+        "|---|---|---|---|---|",
+    ]
+    for metric in CATALOGUE:
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        across = "added" if metric.kind is not Kind.GAUGE else ACROSS[metric.across]
+        parts.append(f"| `{metric.name}` | {metric.kind} | {labels} | {metric.sentence} | {across} |")
+    parts += [
+        "",
+        "# Alerts",
+        "These rules are in [deploy/prometheus-alerts.yml](../deploy/prometheus-alerts.yml); the thresholds are ours to begin with.",
+        "",
+        "| alert | severity | when | for | what to do |",
+        "|---|---|---|---|---|",
+    ]
+    for alert in ALERTS:
+        expr = alert.expr.replace("|", "\\|")
+        said = f"{_PLACEHOLDER.sub(_placeholder, alert.summary)} {alert.mend}"
+        parts.append(f"| {alert.name} | {alert.severity} | `{expr}` | {alert.lasting} | {said} |")
+    return "\n".join(parts) + "\n"
+
+
+def _placeholder(found: re.Match[str]) -> str:
+    """What Prometheus fills in, as people write it."""
+    return f"*{found[2]}*" if found[1] else "*N*"
 
 
 COMMON = (
