@@ -102,6 +102,14 @@ async def test_expired_claims_go_in_short_transactions(store: SqliteStore) -> No
     assert await store._write(lambda db: drop_expired(db, due, 15)) == (10, False)
 
 
+async def test_expired_claims_are_held_no_more(store: SqliteStore) -> None:
+    """The number of claims, which /metrics shows, falls when they have been swept."""
+    await store.admit([ask("im/0/1", "a"), ask("im/0/2", "b")], NOW)
+    assert await store.claims_held() == 2
+    await store.expire(NOW + 10 * 86_400)
+    assert await store.claims_held() == 0
+
+
 async def test_expire_leaves_what_was_claimed_anew(store: SqliteStore, path: Path) -> None:
     """A claim that its key's next owner took in the meantime stays until its own end, and goes then."""
     again = replace(ask("im/0/1", "g"), claims=(Claim("g", 1000, 300),))
