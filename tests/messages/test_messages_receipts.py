@@ -204,4 +204,5 @@ def test_dead_letter_headers() -> None:
         ("pushgw-error", b"To_Account is missing"),
         ("pushgw-json-path", b"To_Account"),
         ("pushgw-first-seen", b"1796000000000"),
+        ("pushgw-attempt", b"1"),
     ]
