@@ -137,10 +137,11 @@ def test_remove_takes_what_only_it_had(store: DirectoryStore, directory: Path) -
     store.write(material(2, "shared.json", b"both"))
     store.write(material(3, "own.json", b"own"))
     store.write(material(3, "own2.json", b"own2"), replace=True)
-    store.write(
-        Material(business_id=4, toml=material(4, "../elsewhere.json").toml, files={"../elsewhere.json": b""})
-    )
-    for business_id in (1, 3, 4):
+    for business_id, name in ((4, "../elsewhere.json"), (5, str(elsewhere))):
+        store.write(
+            Material(business_id=business_id, toml=material(business_id, name).toml, files={name: b"mine"})
+        )
+    for business_id in (1, 3, 4, 5):
         store.remove(business_id)
     assert names(directory) == ["2.toml", "shared.json"]
     assert elsewhere.read_bytes() == b"mine"

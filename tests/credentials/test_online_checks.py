@@ -19,6 +19,7 @@ from pushgw.sandbox import Sandbox, example_directory, with_endpoint
 from pushgw.vendor import MockTransport, Request, Response, TransportError, transport_named
 from pushgw.vendor.adapter import Account, Adapter, Auth, Credential
 from pushgw.vendor.plugin import installed_vendors
+from pushgw.vendor.probe import Probe, harmless_push
 from pushgw.vendor.push import Action, Outcome, Push
 from vendors.apns.adapter import NO_DEVICE_TOKEN
 
@@ -285,6 +286,33 @@ async def test_a_busy_vendor_is_not_taken_for_a_wrong_secret(rig: Rig) -> None:
     [check] = await rig.check(EXAMPLES["apns"])
     assert check.result is Result.UNREACHABLE
     assert "cannot answer just now" in check.sentence
+
+
+@pytest.mark.parametrize("vendor", ["fcm", "huawei", "huawei v2"])
+async def test_who_can_validate_only_is_told_to(rig: Rig, vendor: str) -> None:
+    """Should the token be someone's after all, nothing would be shown: the emulator accepts it and shows nothing."""
+    entry = load_directory(rig.directory, installed_vendors(), {}).find(EXAMPLES[vendor])
+    assert entry is not None
+    assert entry.adapter is not None
+    assert entry.account is not None
+    push = harmless_push(1, CLOCK, "a-real-token")
+    request = entry.adapter.render_probe(Probe(push=push, what=""), entry.account, None)
+    assert msgspec.json.decode(request.body)["validate_only"] is True
+
+    class Real(type(entry.adapter)):  # type: ignore[misc]  # one class for each vendor
+        def probe(self, account: Account, now: float) -> Probe | None:
+            return Probe(push=push, what="a push to a real device", passes=frozenset({Action.ACCEPTED}))
+
+    checks = await online_checks(
+        Real(),
+        entry.account,
+        transport=transport_named("pyreqwest"),
+        token_transport=transport_named("httpx"),
+        timeout=10,
+        clock=lambda: CLOCK,
+    )
+    assert checks[-1].result is Result.PASS
+    assert list(rig.sandbox.journal.lines()) == []
 
 
 # --- without a sandbox: any vendor ------------------------------------------------------------------------

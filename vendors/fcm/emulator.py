@@ -12,6 +12,7 @@ import jwt
 import msgspec
 
 from pushgw.vendor.adapter import Account
+from pushgw.vendor.answers import json_object
 from pushgw.vendor.emulator import Accepted, Answer, Call, Emulator
 from pushgw.vendor.http import Response
 from vendors.fcm.message_schema import SendRequest
@@ -159,7 +160,8 @@ class FcmEmulator(Emulator):
             f"projects/{project}/messages/0:{int(now * 1e6)}%{blake2b(call.body, digest_size=8).hexdigest()}"
         )
         response = Response(status=200, headers=_JSON, body=msgspec.json.encode({"name": name}))
-        return Answer(response=response, accepted=(accepted,))
+        validate_only = json_object(call.body).get("validate_only") is True
+        return Answer(response=response, accepted=() if validate_only else (accepted,))
 
     def _check_bearer(self, call: Call, project: str, now: float) -> None:
         scheme, _, token = call.headers.get("authorization", "").partition(" ")
