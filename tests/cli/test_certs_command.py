@@ -15,11 +15,17 @@ import time
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import pkcs12
+from cryptography.x509.oid import NameOID
 from typer.testing import CliRunner, Result
 
 from pushgw.cli import app
@@ -414,6 +420,57 @@ def _until_silent(terminal: int) -> None:
     while termios.tcgetattr(terminal)[3] & termios.ECHO:
         assert time.monotonic() < end, "the terminal still echoes"
         time.sleep(0.01)
+
+
+def push_certificate(days: int, password: str) -> tuple[bytes, str]:
+    """A push certificate of production that ends in so many days and an hour, as .p12; and its SHA-256."""
+    now = datetime.now(UTC)
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.USER_ID, "com.example.im")])
+    production = x509.ObjectIdentifier("1.2.840.113635.100.6.3.2")
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=days, hours=1))
+        .add_extension(x509.UnrecognizedExtension(production, b"\x05\x00"), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    lock = serialization.BestAvailableEncryption(password.encode())
+    content = pkcs12.serialize_key_and_certificates(b"push", key, certificate, None, lock)
+    return content, certificate.fingerprint(hashes.SHA256()).hex(":")
+
+
+def test_a_certificate_from_file_to_list(
+    run: Run, certs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Added with its password in the environment: app and environment out of it; list counts the days and warns below 30,
+    show has subject, dates and fingerprint; expired, it is refused and nothing is written."""
+    monkeypatch.setenv("P12", SECRET)
+    (tmp_path / "push.p12").write_bytes(push_certificate(-1, SECRET)[0])
+    arguments = ("add", "--from", "push.p12", "--password", "env:P12", "--id", "6666")
+    result = run(*arguments)
+    assert result.exit_code == 3
+    assert "push.p12: the certificate expired on" in result.stderr
+    assert not (certs / "6666.toml").exists()
+    content, fingerprint = push_certificate(13, SECRET)
+    (tmp_path / "push.p12").write_bytes(content)
+    result = run(*arguments)
+    assert result.exit_code == 0, result.stderr
+    assert "expires in 13 days" in result.stderr
+    [row] = [r for r in json.loads(run("list", "--json").stdout)["Credentials"] if r["BusinessID"] == 6666]
+    assert (row["App"], row["Environment"], row["DaysLeft"]) == ("com.example.im", "production", 13)
+    assert row["State"] == "warning"
+    assert "get a new one in the vendor's console" in row["Detail"]
+    shown = run("show", "6666").stdout
+    assert f"Details.sha256: {fingerprint}" in shown
+    assert "Details.subject: UID=com.example.im" in shown
+    assert "Details.not_after: 20" in shown
+    assert "Fields.password: env P12" in shown
+    assert SECRET not in shown + result.output
 
 
 # --- rotate -----------------------------------------------------------------------------------------------
