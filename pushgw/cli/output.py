@@ -34,8 +34,8 @@ Config = Annotated[
     Path | None, typer.Option("--config", help="Settings file; default pushgw.toml here, where it exists.")
 ]
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, emoji=False)
+err = Console(stderr=True, highlight=False, emoji=False)
 
 
 def print_json(value: Any) -> None:

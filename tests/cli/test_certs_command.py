@@ -166,6 +166,14 @@ def test_show_tells_env_and_file_apart(run: Run, certs: Path, monkeypatch: pytes
     assert SECRET not in result.stdout
 
 
+def test_texts_are_shown_as_they_are(run: Run, certs: Path) -> None:
+    """Colons and brackets are text: a fingerprint with :ab: in it is no pictogram, a name in brackets no markup."""
+    path = certs / "9005.toml"
+    path.write_text(path.read_text().replace('"Sandbox, OPPO"', '"a:ab:c [b]x[/b]"'))
+    assert "Name: a:ab:c [b]x[/b]" in run("show", "9005").stdout
+    assert "a:ab:c [b]x[/b]" in run("list").stdout
+
+
 def test_an_unknown_id_is_a_no(run: Run) -> None:
     """Exit 1, with the ids that there are; nothing on stdout."""
     for arguments in (("show", "1"), ("check", "1", "--offline"), ("remove", "1")):
