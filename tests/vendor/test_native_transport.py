@@ -323,7 +323,7 @@ async def test_renew_leaves_the_present_connection(
     transport = open_transport()
     transport.submit([("old", Request(url=server.url))])
     await server.seen(1)
-    transport.renew()  # type: ignore[attr-defined]  # not yet in the protocol
+    transport.renew()
     server.script = type(server)().script
     transport.submit([("new", Request(url=server.url))])
     (first,) = await outbox.wait(1)
