@@ -2,7 +2,8 @@
 
 On a single server one call asks everything. In a cluster there are two rounds, each with one call per shard, all at once:
 first done marks, EventIds, tombstones and users, each where it lives; then the claims of the records that are neither
-settled nor redelivered. See `redis_store` for why that is as good as one transaction.
+settled nor redelivered. See `redis_store` for why that is as good as one transaction. One thing differs: in a cluster a
+settled record takes its own EventId again, where that is free by now, so that others with it are still told of the record.
 """
 
 from __future__ import annotations

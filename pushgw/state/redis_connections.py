@@ -4,6 +4,7 @@ argument in Python, which is 2 us for a message.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import hiredis
@@ -19,6 +20,8 @@ from pushgw.state.redis_address import Address
 from pushgw.state.redis_cluster import Cluster
 
 CONNECT_TIMEOUT_S = 3.0
+MOST_CONNECTIONS = 500
+"""To one server. A gateway has a few calls under way at once, in a cluster one for each shard."""
 _OURS = frozenset({"EVALSHA", "EVAL"})
 
 
@@ -33,7 +36,7 @@ def sentinel_of(address: Address, settings: StateSettings) -> tuple[Sentinel, Re
     secret = settings.sentinel_password
     own = {"username": None, "password": secret.get_secret_value() if secret else None, "ssl": address.tls}
     asked = {name: value for name, value in options.items() if name != "db"} | own
-    sentinel = Sentinel(address.hosts, sentinel_kwargs=asked, **options)  # type: ignore[no-untyped-call]  # redis-py does not say
+    sentinel = Sentinels(address.hosts, sentinel_kwargs=asked, **options)
     kind = TlsOfSentinel if address.tls else PlainOfSentinel
     return sentinel, sentinel.master_for(address.service, connection_class=kind)
 
@@ -47,6 +50,21 @@ def _client(host: str, port: int, address: Address, settings: StateSettings) -> 
     kind = TlsConnection if address.tls else PlainConnection
     options = _options(address, settings)
     return Redis.from_pool(ConnectionPool(connection_class=kind, host=host, port=port, **options))
+
+
+class Sentinels(Sentinel):
+    """One caller at a time asks for the master: redis-py puts the sentinel that answered first in the list while others
+    walk through it, and then one is in it twice and another not at all."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)  # type: ignore[no-untyped-call]  # redis-py does not say
+        self._asking = asyncio.Lock()
+
+    async def discover_master(self, service_name: str) -> tuple[str, int]:
+        """Address of the master. Raises MasterNotFoundError."""
+        async with self._asking:
+            host, port = await super().discover_master(service_name)
+            return host, port
 
 
 class _Packed(AbstractConnection):
@@ -82,6 +100,7 @@ def _options(address: Address, settings: StateSettings) -> dict[str, Any]:
         "socket_connect_timeout": min(CONNECT_TIMEOUT_S, settings.timeout),
         "socket_keepalive": True,
         "client_name": "pushgw",
+        "max_connections": MOST_CONNECTIONS,
         "retry": Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
     }
     if address.tls:

@@ -15,6 +15,9 @@ from pushgw.state.redis_keys import MARK, SPAN, USER, Shards
 from pushgw.state.redis_link import Link
 from pushgw.state.redis_scripts import SETTLE
 
+MOST_MARKS = 4_000
+"""Of one call: a script holds up everybody else for as long as it runs."""
+
 _WHOLE = ("", "")
 """What a record without receivers has as its only part."""
 _encode = msgspec.msgpack.Encoder().encode
@@ -24,7 +27,20 @@ _Part = tuple[str, str]
 
 
 async def settle(link: Link, shards: Shards, batch: Sequence[Settlement], now: int, done_ttl: int) -> None:
-    """Done marks until ``now + done_ttl`` (epoch s), and badges."""
+    """Done marks until ``now + done_ttl`` (epoch s), and badges; a large batch in parts, in their order."""
+    part: list[Settlement] = []
+    size = 0
+    for one in batch:
+        weight = 1 + len(one.done) + len(one.raises)
+        if part and size + weight > MOST_MARKS:
+            await _settle(link, shards, part, now, done_ttl)
+            part, size = [], 0
+        part.append(one)
+        size += weight
+    await _settle(link, shards, part, now, done_ttl)
+
+
+async def _settle(link: Link, shards: Shards, batch: Sequence[Settlement], now: int, done_ttl: int) -> None:
     expires = now + done_ttl
     whole: list[str] = []
     parts: list[_Part] = []

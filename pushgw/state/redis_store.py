@@ -41,7 +41,7 @@ from pushgw.state.redis_admit import Admitter, in_parallel
 from pushgw.state.redis_documents import Documents
 from pushgw.state.redis_keys import CLAIM, EVENT, SHOWN, TOKEN, TOMBSTONE, USER, Shards
 from pushgw.state.redis_link import Link
-from pushgw.state.redis_scripts import REMEMBER
+from pushgw.state.redis_scripts import REMEMBER, SHOWING
 from pushgw.state.redis_settle import settle
 from pushgw.state.redis_suspects import SuspectList
 from pushgw.state.redis_users import UserBook
@@ -121,17 +121,24 @@ class RedisStore:
 
     async def shown(self, tombstones: Sequence[str], now: float) -> list[Shown]:
         """What devices may be showing of messages with these tombstones."""
-        tags = [self._shards.tags[self._shards.of(key)] for key in tombstones]
-        found = await in_parallel(
+        by_shard: dict[int, list[str]] = {}
+        for key in tombstones:
+            by_shard.setdefault(self._shards.of(key), []).append(key)
+        replies = await in_parallel(
             [
-                self._link.command(tag, "HGETALL", tag + SHOWN + key)
-                for tag, key in zip(tags, tombstones, strict=True)
+                self._link.run(SHOWING, tag, [tag + SHOWN + key for key in keys], [])
+                for tag, keys in [(self._shards.tags[n], keys) for n, keys in by_shard.items()]
             ]
         )
+        found = {
+            key: devices
+            for keys, reply in zip(by_shard.values(), replies, strict=True)
+            for key, devices in zip(keys, reply, strict=True)
+        }
         return [
             Shown(key, *_device(device))
-            for key, devices in zip(tombstones, found, strict=True)
-            for device, ending in _fields(devices)
+            for key in tombstones
+            for device, ending in _fields(found[key])
             if int(ending) > int(now)
         ]
 

@@ -368,6 +368,29 @@ async def test_what_was_shown(store: RedisStore) -> None:
     assert await store.shown([], NOW) == []
 
 
+async def test_many_questions_need_few_connections(redis: Any, store: RedisStore) -> None:
+    """What a batch of recalls asks is one call for each shard, not one for each message."""
+    shown = [Shown(f"m{n}", "bob", "d1") for n in range(1_000)]
+    await store.show(shown, NOW)
+    assert await store.shown([one.tombstone for one in shown], NOW) == shown
+    for node in getattr(redis, "masters", [redis]):
+        assert len(node.ask("client", "list", "type", "normal").splitlines()) < 30
+
+
+async def test_a_large_settlement(store: RedisStore) -> None:
+    """Thousands of records, and one record with thousands of devices, are settled in parts; in their order."""
+    raises = [Raise(app=0, user="bob", to=40), *[Raise(app=0, user="bob")] * 4_999]
+    batch = [Settlement(source=f"im/0/{n}", complete=True, raises=(r,)) for n, r in enumerate(raises, 1_000)]
+    done = tuple([(f"user{n}", "d1") for n in range(6_000)])
+    await store.apply([put("bob", 100)])
+    await store.settle([*batch, Settlement(source="im/1/1", done=done, complete=False)], NOW)
+    assert await badge(store) == 40 + 4_999
+    answers = await store.admit([ask(f"im/0/{n}") for n in range(1_000, 6_000)], NOW)
+    assert all(answer.settled for answer in answers)
+    [part] = await store.admit([ask("im/1/1", to="user5999")], NOW)
+    assert (part.settled, part.receivers[0].done) == (False, {"d1"})
+
+
 async def test_a_batch_of_any_size(store: RedisStore) -> None:
     """Many receivers, many records with one span and many events go in parts, and come back in their order."""
     users = tuple([f"user{n}" for n in range(3_000)])

@@ -13,6 +13,7 @@ from pushgw.settings import StateSettings
 from pushgw.state import open_store
 from pushgw.state.protocol import Admit, Claim, Raise, Settlement, StateStore, StateUnavailable
 from pushgw.state.redis_keys import Shards
+from pushgw.state.redis_link import Link
 
 pytestmark = pytest.mark.redis
 
@@ -127,6 +128,20 @@ async def test_the_master_dies_in_the_middle(make_redis: Make, kind: str) -> Non
     settled = await store.peek([gateways.question(source) for source in before[: -2 * BATCH]], NOW)
     assert all(answer.settled for answer in settled)
     await store.close()
+
+
+async def test_no_sentinel_is_forgotten(make_redis: Make) -> None:
+    """Many connections at once ask for the master, the first sentinels being away: afterwards all are still known."""
+    redis = make_redis("RedisSentinel")
+    redis.sentinels[0].kill()
+    link = Link(StateSettings(url=redis.url))
+    assert link._sentinel is not None
+    known = {id(one) for one in link._sentinel.sentinels}
+    for _ in range(5):
+        found = await asyncio.gather(*[link._sentinel.discover_master("pushgw-test") for _ in range(20)])
+        assert set(found) == {("127.0.0.1", redis.master.port)}
+    assert {id(one) for one in link._sentinel.sentinels} == known
+    await link.close()
 
 
 def replicated(redis: Any, kind: str) -> bool:
