@@ -11,8 +11,10 @@ import msgspec
 
 from pushgw.sandbox.reply import Breakage
 from pushgw.vendor.plugin import Vendor
+from pushgw.vendor.push import Action
 
 MAX_LATENCY_MS = 600_000
+EXPIRED_AUTH = "expired-auth"
 
 _SPELLING = re.compile(r"(?P<vendor>[^=]+)=(?P<code>[^:]+?)(?::(?P<share>[\d.]+)(?P<percent>%?))?")
 _BREAKAGES = {breakage.value: breakage for breakage in Breakage}
@@ -117,8 +119,8 @@ def parse_faults(spellings: Iterable[str], vendors: Mapping[str, Vendor]) -> lis
 def parse_fault(spelling: str, vendors: Mapping[str, Vendor]) -> FaultRule:
     """One rule out of ``vendor=code:share``; without a share it holds for every request.
 
-    ``code``: an HTTP status (200...599), ``hang``, ``drop``, ``reset``, ``lost``, ``latency-<ms>``, or a code of the vendor's own:
-    one of its result table or, where these are numbers, any number. ``share``: ``5%`` or ``0.05``. Raises FaultSyntaxError.
+    ``code``: an HTTP status (200...599), ``hang``, ``half-open``, ``drop``, ``reset``, ``lost``, ``latency-<ms>``, ``expired-auth``
+    (the vendor's code for it), or a code of the vendor's own: one of its result table or, where these are numbers, any number. ``share``: ``5%`` or ``0.05``. Raises FaultSyntaxError.
     """
     found = _SPELLING.fullmatch(spelling.strip())
     if found is None:
@@ -136,14 +138,24 @@ def parse_fault(spelling: str, vendors: Mapping[str, Vendor]) -> FaultRule:
     if len(code) == 3 and code.isdecimal() and 200 <= int(code) <= 599:
         return FaultRule(vendor=vendor, share=share, spelling=spelling, status=int(code))
     results = vendors[vendor].results
+    if code == EXPIRED_AUTH:
+        code = _expired(spelling, vendor, results)
     if results and code not in results and not _unlisted(code, results):
         near = difflib.get_close_matches(code, list(results), n=3, cutoff=0.5)
         hint = f"; near it: {', '.join(near)}" if near else ""
         raise FaultSyntaxError(
             f"{spelling!r}: {vendor} has no result code {code!r}{hint}. Besides its own codes: "
-            "an HTTP status, hang, drop, reset, lost, latency-<ms>"
+            "an HTTP status, hang, half-open, drop, reset, lost, latency-<ms>, expired-auth"
         )
     return FaultRule(vendor=vendor, share=share, spelling=spelling, code=code)
+
+
+def _expired(spelling: str, vendor: str, results: Mapping[str, tuple[str, str]]) -> str:
+    """The code with which this vendor refuses an authorization that was good once."""
+    codes = {code: words for code, (action, words) in results.items() if action == Action.AUTH}
+    if not codes:
+        raise FaultSyntaxError(f"{spelling!r}: {vendor} gives no token that could expire")
+    return next((code for code, words in codes.items() if "expired" in words), next(iter(codes)))
 
 
 def _unlisted(code: str, results: Mapping[str, tuple[str, str]]) -> bool:

@@ -139,7 +139,7 @@ class H1Protocol(asyncio.Protocol):
         if reply.response is not None:
             self._send(reply.response)
             self._next_request()
-        elif reply.breakage is Breakage.HANG:
+        elif reply.breakage in (Breakage.HANG, Breakage.HALF_OPEN):
             self._waiting = self._hung = True
         else:
             self._transport.abort()

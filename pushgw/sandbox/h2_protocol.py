@@ -34,6 +34,7 @@ class H2Protocol(asyncio.Protocol):
         self._peer_cert_der = peer_cert_der
         self._streams: dict[int, _Stream] = {}
         self._buffered = 0
+        self._silent = False
         self._unsent: dict[int, memoryview] = {}
         config = h2.config.H2Configuration(
             client_side=False,
@@ -61,6 +62,8 @@ class H2Protocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the frames that came; answer the requests that they complete."""
+        if self._silent:
+            return
         try:
             events = self._h2.receive_data(data)
         except h2.exceptions.ProtocolError:
@@ -155,6 +158,8 @@ class H2Protocol(asyncio.Protocol):
             self._reset(stream_id, ErrorCodes.INTERNAL_ERROR)
         elif reply.breakage is Breakage.DROP:
             self._transport.abort()
+        elif reply.breakage is Breakage.HALF_OPEN:
+            self._silent = True
 
     def _send(self, stream_id: int, response: Response, *, head: bool) -> None:
         body = b"" if head else response.body
@@ -201,7 +206,7 @@ class H2Protocol(asyncio.Protocol):
 
     def _flush(self) -> None:
         data = self._h2.data_to_send()
-        if data and not self._transport.is_closing():
+        if data and not self._silent and not self._transport.is_closing():
             self._transport.write(data)
 
 

@@ -22,6 +22,8 @@ class Breakage(StrEnum):
 
     HANG = "hang"
     """The request stays open until the client gives up."""
+    HALF_OPEN = "half-open"
+    """The whole connection falls silent and stays: nothing on it is answered any more, no PING either."""
     DROP = "drop"
     """The connection is closed in mid-request."""
     RESET = "reset"

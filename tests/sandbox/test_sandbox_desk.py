@@ -18,7 +18,7 @@ from pushgw.sandbox.reply import Breakage, Reply
 from pushgw.vendor.adapter import Adapter
 from pushgw.vendor.emulator import Accepted, Answer, Call, Emulator
 from pushgw.vendor.http import Response
-from pushgw.vendor.plugin import Vendor
+from pushgw.vendor.plugin import Vendor, installed_vendors
 
 
 class Box(Emulator):
@@ -205,6 +205,27 @@ def test_faults_of_one_vendor_are_tried_in_order_and_latency_adds_up() -> None:
     assert push(at, "a") == Reply(None, Breakage.DROP, 0.5)
     counts = json.loads(get(at, "/_sandbox/journal/count").body)
     assert counts["vendors"]["box"]["faults"] == {"box=latency-200": 1, "box=latency-300": 1, "box=drop": 1}
+
+
+def test_expired_auth_is_the_vendors_own_word_for_it() -> None:
+    """Each vendor with a token says that it has expired; the others give none that could."""
+    codes = {
+        "apns": "ExpiredProviderToken",
+        "fcm": "UNAUTHENTICATED",
+        "harmony": "80200003",
+        "honor": "80200003",
+        "huawei": "80200003",
+        "oppo": "11",
+        "vivo": "10000",
+    }
+    vendors = installed_vendors()
+    for vendor, code in codes.items():
+        rule = parse_fault(f"{vendor}=expired-auth:10%", vendors)
+        assert (rule.code, rule.share, rule.spelling) == (code, 0.1, f"{vendor}=expired-auth:10%")
+        assert vendors[vendor].results[code][0] == "auth"
+    for vendor in ("xiaomi", "meizu"):
+        with pytest.raises(FaultSyntaxError, match="no token that could expire"):
+            parse_fault(f"{vendor}=expired-auth", vendors)
 
 
 def test_a_lost_answer_is_accepted_first() -> None:

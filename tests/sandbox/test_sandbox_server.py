@@ -341,9 +341,32 @@ async def test_fault_hang(authority: Authority) -> None:
         peer.close()
 
 
-async def test_fault_hang_over_http_1(authority: Authority) -> None:
+async def test_fault_half_open(authority: Authority) -> None:
+    """One request is enough to silence its whole connection, PINGs included; another connection is served."""
+    async with served(authority, "echo=half-open") as sandbox:
+        mute, other = await Peer.connect(sandbox), await Peer.connect(sandbox)
+        mute.request(1, "/echo/a")
+        mute.flush()
+        mute.request(3, "/", method="GET")
+        mute.flush()
+        other.request(1, "/", method="GET")
+        other.flush()
+        await other.until(h2.events.StreamEnded)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await mute.round_trip()
+        assert not [e for e in mute.events if isinstance(e, h2.events.ResponseReceived)]
+        mute.close()
+        other.close()
+
+
+@pytest.mark.parametrize("fault", ["hang", "half-open"])
+async def test_fault_hang_over_http_1(authority: Authority, fault: str) -> None:
     """The client runs into its own timeout."""
-    async with served(authority, "echo=hang") as sandbox, client(sandbox, http2=False, timeout=0.2) as http:
+    async with (
+        served(authority, f"echo={fault}") as sandbox,
+        client(sandbox, http2=False, timeout=0.2) as http,
+    ):
         with pytest.raises(httpx.ReadTimeout):
             await http.post("/echo/a")
 
