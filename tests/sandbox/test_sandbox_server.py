@@ -348,7 +348,9 @@ async def test_fault_half_open(authority: Authority) -> None:
         mute.request(1, "/echo/a")
         mute.flush()
         mute.request(3, "/", method="GET")
+        mute.request(5, "/echo/b")
         mute.flush()
+        await other.round_trip()
         other.request(1, "/", method="GET")
         other.flush()
         await other.until(h2.events.StreamEnded)
@@ -356,6 +358,7 @@ async def test_fault_half_open(authority: Authority) -> None:
             async with asyncio.timeout(0.1):
                 await mute.round_trip()
         assert not [e for e in mute.events if isinstance(e, h2.events.ResponseReceived)]
+        assert sandbox.journal.counts().vendors["echo"].requests == 1
         mute.close()
         other.close()
 
