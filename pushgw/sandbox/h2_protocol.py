@@ -71,7 +71,8 @@ class H2Protocol(asyncio.Protocol):
             self._transport.close()
             return
         for event in events:
-            self._on_event(event)
+            if not self._silent:
+                self._on_event(event)
         self._flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
