@@ -12,7 +12,7 @@ Place = tuple[str, int, int]
 """Topic, partition, offset."""
 T = TypeVar("T")
 ENDED = "a gateway ended as it must not"
-STARTED_IN_VAIN = "a gateway was started while Kafka was away for too long"
+STARTED_IN_VAIN = "a gateway was started while Kafka or the state was away"
 
 
 class Published(msgspec.Struct, frozen=True, gc=False):

@@ -32,7 +32,7 @@ STARTED = b"gateway_started"
 
 
 UNREACHABLE = 4
-"""Exit code of a gateway that found no Kafka at its start."""
+"""Exit code of a gateway that found no Kafka, or no state, at its start."""
 
 
 class StageError(RuntimeError):
