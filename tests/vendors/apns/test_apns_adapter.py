@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pushgw.messages.model import ApnsInfo
@@ -269,6 +269,7 @@ def test_half_a_character_is_refused() -> None:
         payload(body="\ud83d")
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8"), max_size=6000), st.sampled_from(["", "t" * 3000, '"\n' * 1500]))
 def test_any_text_fits_after_cutting(text: str, title: str) -> None:
     """Whatever the text and however much JSON escapes it, the payload holds and is close to the limit once cut."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pushgw.messages.model import AndroidInfo, ApnsInfo
@@ -265,6 +265,7 @@ def test_half_a_character_is_refused() -> None:
         message(body="\ud83d")
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8"), max_size=6000), st.sampled_from(["", "t" * 3000, '"\n' * 1500]))
 def test_any_text_fits_after_cutting(text: str, title: str) -> None:
     """Whatever the text and however much JSON escapes it, the message holds and something is left to read."""

@@ -325,6 +325,15 @@ def test_a_stored_text_lives_as_long_as_its_messages() -> None:
     assert code(cloud.send(push(stage=task), appId=10005)) == 10152
 
 
+def test_the_double_forgets_the_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It keeps so many stored texts and no more: the oldest task is unknown, the newest is sent."""
+    monkeypatch.setattr("vendors.vivo.emulator.REMEMBERED", 2)
+    cloud = Cloud()
+    first, _, last = [cloud.task(push(name, "other")) for name in ("a", "b", "c")]
+    assert code(cloud.send(push("x", "y", stage=first))) == 10152
+    assert code(cloud.send(push("x", "y", stage=last))) == 0
+
+
 def test_a_wrong_token_stops_either_call() -> None:
     """10000 before anything is looked at."""
     cloud = Cloud()
