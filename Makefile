@@ -89,7 +89,7 @@ test-native: native native-check ## the transports' tests with the native one am
 	$(BIN)/python -c 'import pushgw_native'
 	$(BIN)/pytest tests/vendor -k native
 
-bench: $(STAMP) ## CPU us per push and pushes/s, as ratios to a baseline of the same run
+bench: $(STAMP) $(if $(shell command -v cargo),$(NATIVE)) ## CPU us per push and pushes/s, as ratios to a baseline of the same run
 	$(BIN)/python -m bench
 
 docs: $(STAMP) ## write again what is made from code: README's tables, docs/reasons.md, vendors.md, metrics.md, alerts
