@@ -212,8 +212,12 @@ class Settler:
             self.recallable.pop(key, None)
         for user in work.badged:
             self._badges.release(work.message.app, user)
-        if not work.recall or all(sibling.open == 0 for sibling in work.siblings):
+        work.shipments = []  # its parcels point back at it: what is settled is freed without the collector
+        if not work.recall:
             self._close_record(work.record)
+        elif all(sibling.open == 0 for sibling in work.siblings):
+            self._close_record(work.record)
+            work.siblings.clear()  # the list is theirs in common
 
 
 def _settlement(work: Work) -> Settlement:

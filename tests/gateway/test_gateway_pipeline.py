@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from pushgw.delivery.shipment import Parcel, Shipment
+from pushgw.delivery.work import Work
 from pushgw.vendor.http import Response, TransportError
 
 Make = Callable[..., Any]
@@ -382,3 +385,22 @@ def test_any_bytes_on_any_topic_end_somewhere(
         await plant.stop()
 
     asyncio.run(run())
+
+
+async def test_what_is_settled_is_freed_without_the_collector(plant: Any, message: Make) -> None:
+    """The collector runs once a minute: what is settled must not wait for it in cycles, or a busy minute fills the memory."""
+    await plant.with_devices("bob", "eve")
+    gc.collect()
+    gc.disable()
+    try:
+        for n in range(20):
+            if n % 4 == 0:
+                plant.answers["token-eve-d"] = [TransportError("no answer")] * 4
+            plant.intake.put(*(message(user) for user in ("bob", "eve", "nobody")), message(["bob", "eve"]))
+            await plant.until_idle()
+        assert plant.outlet.deferred, "some of them went to a retry topic"
+        plant.outlet.deferred.clear()
+        left = Counter(type(o).__name__ for o in gc.get_objects() if isinstance(o, Work | Shipment | Parcel))
+    finally:
+        gc.enable()
+    assert sum(left.values()) < 20, left
