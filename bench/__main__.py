@@ -1,4 +1,4 @@
-"""``python -m bench [--count N] [--transport NAME] [--json]``."""
+"""``python -m bench [--scenario NAME] [--count N] [--seconds S] [--transport NAME] [--kafka SERVERS] [--json]``."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
-from bench import c2c_apns_sqlite
+from bench import c2c_apns_sqlite, hanging_vendor
+
+THROUGHPUT, HANGING = "c2c-apns-sqlite", "hanging-vendor"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=20_000, help="messages")
+    parser.add_argument("--scenario", choices=[THROUGHPUT, HANGING], default=THROUGHPUT)
+    parser.add_argument("--count", type=int, default=20_000, help=f"messages ({THROUGHPUT})")
+    parser.add_argument("--seconds", type=float, default=60.0, help=f"of each phase ({HANGING})")
+    parser.add_argument("--kafka", help=f"bootstrap servers ({HANGING}); default: the embedded broker")
     parser.add_argument(
         "--transport",
         choices=["native", "pyreqwest", "httpx"],
@@ -24,17 +29,40 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="pushgw-bench-") as home:
-        figures = asyncio.run(c2c_apns_sqlite.run(Path(home), arguments.count, arguments.transport))
+        if arguments.scenario == HANGING:
+            _hanging(Path(home), arguments)
+        else:
+            _throughput(Path(home), arguments)
+
+
+def _throughput(home: Path, arguments: argparse.Namespace) -> None:
+    figures = asyncio.run(c2c_apns_sqlite.run(home, arguments.count, arguments.transport))
     if arguments.json:
         told = {"messages": arguments.count, "transport": arguments.transport, **figures}
-        print(json.dumps({"scenario": "c2c-apns-sqlite", **told}))
+        print(json.dumps({"scenario": THROUGHPUT, **told}))
         return
-    print(f"scenario c2c-apns-sqlite, {arguments.count} messages, one core for the gateway")
+    print(f"scenario {THROUGHPUT}, {arguments.count} messages, one core for the gateway")
     print(f"transport of the gateway: {arguments.transport}\n")
     print(f"{'':24}{'CPU us/push':>14}{'pushes/s':>12}")
     print(f"{'bare pyreqwest loop':24}{figures['raw_cpu_us']:14.1f}{figures['raw_per_s']:12.0f}")
     print(f"{'gateway, end to end':24}{figures['gateway_cpu_us']:14.1f}{figures['gateway_per_s']:12.0f}")
     print(f"\nratio_to_raw {figures['ratio_to_raw']:.2f}  (CPU of the gateway over CPU of the bare loop)")
+
+
+def _hanging(home: Path, arguments: argparse.Namespace) -> None:
+    figures = asyncio.run(hanging_vendor.run(home, arguments.seconds, arguments.transport, arguments.kafka))
+    if arguments.json:
+        told = {"seconds": arguments.seconds, "transport": arguments.transport, **figures}
+        print(json.dumps({"scenario": HANGING, **told}))
+        return
+    print(
+        f"scenario {HANGING}, {arguments.seconds:.0f} s alone, {arguments.seconds:.0f} s beside a vendor that hangs"
+    )
+    print(f"transport of the gateway: {arguments.transport}\n")
+    print(
+        f"p99 of APNs, published to receipt: alone {figures['alone_p99_ms']:.0f} ms, beside {figures['beside_p99_ms']:.0f} ms"
+    )
+    print(f"p99_ratio {figures['p99_ratio']:.2f}   most resident memory {figures['resident_mb']:.0f} MB")
 
 
 if __name__ == "__main__":

@@ -166,8 +166,8 @@ class Intake:
             self._listen(consumer)
             return None
         self._heard()
-        records = self._open(found)
-        return Batch(records) if records else None
+        wanted = self._wanted(found)
+        return Batch(self._open(wanted)) if wanted else None
 
     def settle(self, record: Record) -> None:
         """The record is done with: its offset may be committed. Ignored when its partition was given up since."""
@@ -308,10 +308,7 @@ class Intake:
 
     def _open(self, found: dict[TopicPartition, list[ConsumerRecord]]) -> list[Record]:
         records: list[Record] = []
-        for tp, all_fetched in found.items():
-            fetched = self._wanted(tp, all_fetched)
-            if not fetched:
-                continue
+        for tp, fetched in found.items():
             topic, number = tp
             epoch = self._ledger.open_many(tp, [r.offset for r in fetched])
             records += [
@@ -320,9 +317,11 @@ class Intake:
             ]
         return records
 
-    def _wanted(self, tp: TopicPartition, fetched: list[ConsumerRecord]) -> list[ConsumerRecord]:
-        """Those of one partition that are to be handed out now."""
-        return fetched
+    def _wanted(
+        self, found: dict[TopicPartition, list[ConsumerRecord]]
+    ) -> dict[TopicPartition, list[ConsumerRecord]]:
+        """What of it is to be handed out now; no empty lists."""
+        return found
 
     async def _commit(self, consumer: AIOKafkaConsumer, timeout: float) -> None:
         async with self._committing:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from aiokafka import TopicPartition
@@ -11,6 +11,7 @@ from aiokafka.structs import ConsumerRecord
 
 from pushgw.kafka.client import START_PATIENCE_S
 from pushgw.kafka.intake import Intake
+from pushgw.kafka.record import Batch
 from pushgw.messages.retries import not_before_ms
 from pushgw.settings import KafkaSettings
 
@@ -19,8 +20,11 @@ GROUP_SUFFIX = ".retries"
 
 
 class RetryIntake(Intake):
-    """The retry topics as batches of records that are due. All records of a topic wait equally long, so that the first of
-    a partition is due first."""
+    """The retry topics as batches of records that are due.
+
+    All records of a topic wait equally long, so that the first of a partition is due first. What was fetched and is not
+    due is kept here, unopened: to seek back to it would fetch it again and again.
+    """
 
     def __init__(
         self,
@@ -40,33 +44,44 @@ class RetryIntake(Intake):
             patience=patience,
         )
         self._clock = clock
-        self._timers: dict[TopicPartition, asyncio.TimerHandle] = {}
+        self._waiting: dict[TopicPartition, deque[ConsumerRecord]] = {}
+        """Fetched, not due, not opened; their partitions are paused. At most one batch of each partition."""
 
-    async def close(self) -> None:
-        """Forget the timers, commit what is settled and leave the group."""
-        for timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
-        await super().close()
+    async def batch(self) -> Batch | None:
+        """As `Intake.batch`; what has waited here and is due comes first."""
+        if self._waiting and not self._all_paused:
+            due = self._due()
+            if due:
+                return Batch(self._open(due))
+        return await super().batch()
 
-    def _wanted(self, tp: TopicPartition, fetched: list[ConsumerRecord]) -> list[ConsumerRecord]:
-        """Those that are due. The partition goes back to the first that is not, and waits for it."""
+    def _wanted(
+        self, found: dict[TopicPartition, list[ConsumerRecord]]
+    ) -> dict[TopicPartition, list[ConsumerRecord]]:
+        """Those that are due; the rest waits here, and its partition with it."""
+        for tp, fetched in found.items():
+            self._waiting.setdefault(tp, deque()).extend(fetched)
+            self.pause(tp)
+        return self._due()
+
+    def _due(self) -> dict[TopicPartition, list[ConsumerRecord]]:
+        """Taken from what waits, in its order; a partition of which nothing is left is fetched again."""
         now_ms = self._clock() * 1000
-        for index, record in enumerate(fetched):
-            due_ms = not_before_ms(record.headers)
-            if due_ms > now_ms:
-                self._running().seek(tp, record.offset)
-                self._wait(tp, (due_ms - now_ms) / 1000)
-                return fetched[:index]
-        return fetched
+        found: dict[TopicPartition, list[ConsumerRecord]] = {}
+        for tp in list(self._waiting):
+            waiting = self._waiting[tp]
+            due: list[ConsumerRecord] = []
+            while waiting and not_before_ms(waiting[0].headers) <= now_ms:
+                due.append(waiting.popleft())
+            if due:
+                found[tp] = due
+            if not waiting:
+                del self._waiting[tp]
+                self.resume(tp)
+        return found
 
-    def _wait(self, tp: TopicPartition, seconds: float) -> None:
-        self.pause(tp)
-        known = self._timers.pop(tp, None)
-        if known is not None:
-            known.cancel()
-        self._timers[tp] = asyncio.get_running_loop().call_later(seconds, self._due, tp)
-
-    def _due(self, tp: TopicPartition) -> None:
-        del self._timers[tp]
-        self.resume(tp)
+    async def _assigned(self, partitions: set[TopicPartition]) -> None:
+        """Every partition begins at its committed offset again, which is before all that waits here."""
+        self._waiting.clear()
+        self._paused.clear()
+        await super()._assigned(partitions)
