@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -58,6 +58,7 @@ COMMIT_EVERY_S = 0.2
 EXPIRE_EVERY_S = 60.0
 REVIEW_EVERY_S = 5.0
 IDLE_WAIT_S = 0.5
+CANCEL_AGAIN_S = 0.5
 
 
 class Gateway:
@@ -144,9 +145,7 @@ class Gateway:
                 task.result()
             await self._drain()
         finally:
-            for task in (stopped, *tasks):
-                task.cancel()
-            await asyncio.gather(stopped, *tasks, return_exceptions=True)
+            await _end([stopped, *tasks])
             await self._close()
 
     async def _pipeline(self, intake: Intake) -> None:
@@ -534,6 +533,17 @@ class Gateway:
         await self._dispatcher.close()
         await asyncio.gather(*(intake.close() for intake in self._intakes))
         await self._outlet.close()
+
+
+async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    """Cancel tasks until they are gone. Once is not enough: a cancellation that meets an answer on its way in a client's
+    call can be swallowed there, and the task goes on as if nothing had been said."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _handed_over_before(admission: Admission) -> bool:

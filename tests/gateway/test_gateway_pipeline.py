@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 from collections import Counter
 from collections.abc import Callable
@@ -404,3 +405,19 @@ async def test_what_is_settled_is_freed_without_the_collector(plant: Any, messag
     finally:
         gc.enable()
     assert sum(left.values()) < 20, left
+
+
+async def test_a_stop_during_the_start_ends_though_a_cancellation_is_swallowed(make_plant: Any) -> None:
+    """A client that answers just as it is cancelled may swallow the cancellation: the gateway asks again and ends."""
+    plant = make_plant()
+    await plant.start()
+
+    async def swallowing() -> list[Any]:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return []
+
+    plant.state.suspects = swallowing
+    plant.gateway.stop()
+    await asyncio.wait_for(plant.running, 20)
+    await plant.state.store.close()
