@@ -9,7 +9,9 @@ import msgspec
 
 from tests.chaos.cast import VENDORS
 
-FAULT_CODES = ("503", "500", "429", "hang", "reset", "drop", "lost", "latency-1500")
+OUTAGES, HEALTHY = 0.05, 0.15
+"""Shares of a vendor's time in which all of its requests go wrong, and in which none does."""
+FAULT_CODES = ("503", "500", "429", "hang", "half-open", "reset", "drop", "lost", "latency-1500")
 
 
 class Blow(StrEnum):
@@ -148,15 +150,12 @@ def _fault_windows(rng: random.Random, profile: Profile) -> list[Strike]:
 
 
 def _faults_of(rng: random.Random, vendor: str, share: float) -> list[str]:
-    """A third of the time all is well, a tenth of the time nothing works, else a part of the requests goes wrong.
-
-    The shares are such that ``share`` is their mean.
-    """
+    """Now and then nothing works or nothing is wrong, else a part of the requests goes wrong; ``share`` is the mean."""
     luck = rng.random()
     code = rng.choice(FAULT_CODES)
-    if luck < 0.1 and share >= 0.1:
+    if luck < OUTAGES and share > OUTAGES:
         return [f"{vendor}={code}:100%"]
-    if luck < 0.43:
+    if luck < OUTAGES + HEALTHY:
         return []
-    usual = (share - 0.1) / 0.57 if share >= 0.1 else share / 0.57
-    return [f"{vendor}={code}:{min(1.0, usual * rng.uniform(0.5, 1.5)) * 100:.0f}%"]
+    usual = (share - OUTAGES if share > OUTAGES else share) / (1 - OUTAGES - HEALTHY)
+    return [f"{vendor}={code}:{min(1.0, usual * rng.uniform(0.6, 1.4)) * 100:.0f}%"]
