@@ -5,10 +5,14 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 
 from pushgw.credentials import CredentialDirectory, CredentialWatch, DirectoryShelf, load_directory
 from pushgw.credentials.directory_store import DirectoryStore
-from pushgw.credentials.material import CredentialStore
+from pushgw.credentials.material import CredentialStore, StoreError
+from pushgw.credentials.seal_key import Keyring, read_keyring
+from pushgw.credentials.sealed_shelf import SealedShelf, load_sealed
+from pushgw.credentials.sealed_store import SealedStore, check_all
 from pushgw.credentials.watch import Shelf
 from pushgw.delivery.decide import Decider
 from pushgw.delivery.dispatcher import Dispatcher
@@ -19,24 +23,55 @@ from pushgw.kafka.outlet import Outlet
 from pushgw.kafka.retry_intake import RetryIntake
 from pushgw.policy.limits import RateLimiter
 from pushgw.settings import PolicySettings, Settings
+from pushgw.state import blobs_of
 from pushgw.state.protocol import StateStore
 from pushgw.vendor import transport_named
 from pushgw.vendor.plugin import installed_vendors
 
 
-def credentials_of(settings: Settings) -> CredentialDirectory:
-    """The credential directory. Raises NotADirectoryError when it is missing."""
-    return load_directory(settings.credentials.directory, installed_vendors())
+def credentials_of(settings: Settings, *, whole: bool = True) -> CredentialDirectory:
+    """The credentials. Raises NotADirectoryError when their directory is missing; of a sealed store StateUnavailable when it
+    does not answer, StoreError when a key cannot be had, and, where they shall be ``whole``, when one cannot be opened.
+    """
+    if settings.credentials.store == "directory":
+        return load_directory(settings.credentials.directory, installed_vendors())
+    blobs, keys = blobs_of(settings.state).all(), _seal_keys(settings)
+    if whole:
+        check_all(blobs, keys)
+    return load_sealed(blobs, keys, installed_vendors())
 
 
 def credential_store_of(settings: Settings) -> CredentialStore:
     """Where credentials are kept, to be changed."""
-    return DirectoryStore(settings.credentials.directory, installed_vendors())
+    if settings.credentials.store == "directory":
+        return DirectoryStore(settings.credentials.directory, installed_vendors())
+    return sealed_store_of(settings)
+
+
+def sealed_store_of(settings: Settings) -> SealedStore:
+    """The sealed store. ``credentials.store`` names it."""
+    return SealedStore(blobs_of(settings.state), partial(_seal_keys, settings), credential_place_of(settings))
 
 
 def credential_shelf_of(settings: Settings) -> Shelf:
     """Where a running gateway sees credentials change."""
-    return DirectoryShelf(settings.credentials.directory, installed_vendors())
+    if settings.credentials.store == "directory":
+        return DirectoryShelf(settings.credentials.directory, installed_vendors())
+    return SealedShelf(blobs_of(settings.state), partial(_seal_keys, settings), installed_vendors())
+
+
+def credential_place_of(settings: Settings) -> str:
+    """For sentences: where credentials are kept."""
+    if settings.credentials.store == "directory":
+        return str(settings.credentials.directory)
+    return f"the sealed store in {settings.state.shown}"
+
+
+def _seal_keys(settings: Settings) -> Keyring:
+    chosen = settings.credentials
+    if chosen.seal_key is None:  # settings say so before; here for who built them by hand
+        raise StoreError("credentials.seal_key is missing; make a key with `pushgw certs keygen`")
+    return read_keyring(chosen.seal_key, chosen.seal_keys_old)
 
 
 def assemble(

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 Rate = Annotated[str, Field(pattern=r"^[1-9]\d*/[1-9]\d*$", examples=["20/60"])]
@@ -124,10 +125,68 @@ class StateSettings(_Section):
         return masked_url(self.url)
 
 
+KEY_SOURCES = ("file:", "env:", "command:")
+
+
 class CredentialSettings(_Section):
     """Where the credentials are."""
 
+    store: Literal["directory", "sealed"] = Field(
+        "directory", description="`sealed`: in the state store, encrypted (docs/certificates.md)."
+    )
     directory: Path = Path("certs")
+    seal_key: str | None = Field(
+        None,
+        repr=False,
+        validate_default=True,
+        description="Sealed: where the key is, `file:PATH`, `env:NAME` or `command:PROGRAM ARGUMENTS`; 32 bytes in base64 or hex (`pushgw certs keygen`).",
+    )
+    seal_keys_old: tuple[str, ...] = Field(
+        (), repr=False, description="Sealed: the keys before it, until `pushgw certs reseal` is done."
+    )
+
+    @field_validator("seal_key")
+    @classmethod
+    def _needed_when_sealed(cls, source: str | None, info: ValidationInfo) -> str | None:
+        if source:
+            return _key_source(source)
+        if info.data.get("store") == "sealed":
+            raise ValueError(
+                "credentials.store is sealed and there is no key; make one with `pushgw certs keygen --out FILE`, "
+                "and write file:FILE here"
+            )
+        return None
+
+    @field_validator("seal_keys_old", mode="before")
+    @classmethod
+    def _listed(cls, sources: Any) -> Any:
+        """``file:a,file:b`` in the environment."""
+        return (
+            _KEY_LIST.split(sources.strip())
+            if isinstance(sources, str) and sources.strip()
+            else sources or ()
+        )
+
+    @field_validator("seal_keys_old")
+    @classmethod
+    def _sources(cls, sources: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_key_source(source.strip()) for source in sources)
+
+
+_KEY_LIST = re.compile(r",(?=\s*(?:file|env|command):)")
+
+
+def _key_source(source: str) -> str:
+    """What is given may be a key that somebody took for the place of one: it is not repeated."""
+    if not source.startswith(KEY_SOURCES):
+        raise ValueError(
+            "expected file:PATH, env:NAME or command:PROGRAM ARGUMENTS; the key itself is never a setting"
+        )
+    if source.startswith("env:PUSHGW_"):
+        raise ValueError(
+            "a variable whose name begins with PUSHGW_ is taken for a setting; give it another name"
+        )
+    return source
 
 
 class RateLimits(_Section):
@@ -454,5 +513,8 @@ def _sentence(error: Any) -> str:
     given = error["input"]
     if isinstance(given, str):
         given = masked_url(given)
-    given = "" if "secret" in path or "password" in path else f" (given: {given!r})"
+    given = "" if any(word in path for word in _SECRETIVE) else f" (given: {given!r})"
     return f"{path}: {error['msg']}{given}"
+
+
+_SECRETIVE = ("secret", "password", "seal_key")

@@ -11,9 +11,12 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from pushgw.assembly import credential_place_of
+from pushgw.cli.book import book_or_exit
 from pushgw.cli.certs_change import add, rotate
-from pushgw.cli.certs_checks import book_or_exit, check, reading_or_exit
+from pushgw.cli.certs_checks import check, reading_or_exit
 from pushgw.cli.certs_remove import remove
+from pushgw.cli.certs_seal import import_directory, keygen, reseal
 from pushgw.cli.output import Config, Json, out, print_json, settings_or_exit
 from pushgw.credentials.check import offline_checks, state_of
 from pushgw.credentials.expiry import days_left
@@ -25,12 +28,15 @@ from pushgw.vendor.plugin import installed_vendors
 MASK = "***"
 _USERINFO = re.compile(r"//[^/@]+@")
 
-app = typer.Typer(help="Credentials: list, check, add, rotate, remove.", no_args_is_help=True)
+app = typer.Typer(help="Credentials: list, check, add, rotate, remove; seal them.", no_args_is_help=True)
 app.command("check")(check)
 _WITH_FIELDS = {"allow_extra_args": True, "ignore_unknown_options": True}
 app.command("add", context_settings=_WITH_FIELDS)(add)
 app.command("rotate", context_settings=_WITH_FIELDS)(rotate)
 app.command("remove")(remove)
+app.command("keygen")(keygen)
+app.command("reseal")(reseal)
+app.command("import")(import_directory)
 
 
 @app.command("list")
@@ -40,7 +46,7 @@ def list_credentials(config: Config = None, json: Json = False) -> None:
     Example: pushgw certs list
     """
     settings = settings_or_exit(config)
-    book = book_or_exit(settings)
+    book = book_or_exit(settings, whole=False)
     now = time.time()
     rows = [_row(reading, now) for reading in book.readings]
     said = {fault for reading in book.readings for fault in reading.faults}
@@ -48,7 +54,7 @@ def list_credentials(config: Config = None, json: Json = False) -> None:
     if json:
         print_json({"Credentials": rows, "Faults": others})
         return
-    out.print(_table(rows) if rows else f"There is no credential in {settings.credentials.directory}.")
+    out.print(_table(rows) if rows else f"There is no credential in {credential_place_of(settings)}.")
     for row in rows:
         if row["Detail"]:
             out.print(
@@ -69,7 +75,7 @@ def show(
     Example: pushgw certs show 6666
     """
     settings = settings_or_exit(config)
-    reading = reading_or_exit(book_or_exit(settings), business_id)
+    reading = reading_or_exit(book_or_exit(settings, whole=False), business_id)
     answer = _row(reading, time.time())
     answer |= {
         "Endpoint": _endpoint(reading, "endpoint"),

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from pushgw.assembly import credential_store_of
+from pushgw.cli.book import store_failed
 from pushgw.cli.certs_checks import ask_vendor, line_of
 from pushgw.cli.certs_intake import (
     ask,
@@ -151,7 +152,7 @@ def rotate(
     """Replace what has expired or leaked: the fields that are given, the others stay.
 
     The new credential is checked, also by asking the vendor, and only then takes the old one's place, at once. The old
-    one is kept as <id>.toml.previous.
+    one is kept: as <id>.toml.previous, or sealed with the new one.
 
     Example: pushgw certs rotate 6666 --from push-2027.p12 --password env:P12_PASSWORD
     Example: pushgw certs rotate 6005 --master-secret 0123456789abcdef0123456789abcdef
@@ -163,7 +164,7 @@ def rotate(
     try:
         draft = Draft.of(store.read(business_id), vendors, store)
     except StoreError as error:
-        raise fail(Exit.CONFIG, str(error)) from None
+        raise store_failed(error) from None
     found = found_in(files or [], vendors, secret_of(given.get("password", draft.text("password"))))
     vendor_of(found, vendors, draft.vendor_name)
     check_names(given, form_of(draft.model), draft.vendor_name)
@@ -235,7 +236,7 @@ def _written(store: CredentialStore, draft: Draft, *, replace: bool) -> None:
     try:
         store.write(draft.material(), replace=replace)
     except StoreError as error:
-        raise fail(Exit.CONFIG, str(error)) from None
+        raise store_failed(error) from None
 
 
 def _done(what: str, draft: Draft, checks: list[Check], json: bool) -> None:

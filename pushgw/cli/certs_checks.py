@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from pushgw.assembly import credentials_of
+from pushgw.assembly import credential_place_of
+from pushgw.cli.book import book_or_exit
 from pushgw.cli.loop import run_async
 from pushgw.cli.output import Config, Exit, Json, fail, out, print_json, settings_or_exit
 from pushgw.credentials import CredentialDirectory, CredentialEntry
@@ -38,7 +39,7 @@ def check(
     Example: pushgw certs check 6666
     """
     settings = settings_or_exit(config)
-    book = book_or_exit(settings)
+    book = book_or_exit(settings, whole=False)
     readings = _chosen(book, ids or [])
     found = run_async(_check_all(settings, readings, offline=offline))
     found += [(None, "", Check("file", Result.FAIL, str(f))) for f in _elsewhere(book)] if not ids else []
@@ -50,16 +51,8 @@ def check(
         for business_id, vendor, one in found:
             out.print(line_of(business_id, vendor, one), markup=False, soft_wrap=True)
         if not found:
-            out.print(f"There is no credential in {settings.credentials.directory}.", markup=False)
+            out.print(f"There is no credential in {credential_place_of(settings)}.", markup=False)
     raise typer.Exit(int(code))
-
-
-def book_or_exit(settings: Settings) -> CredentialDirectory:
-    """The credentials, or exit 3."""
-    try:
-        return credentials_of(settings)
-    except NotADirectoryError as error:
-        raise fail(Exit.CONFIG, str(error)) from None
 
 
 def reading_or_exit(book: CredentialDirectory, business_id: int) -> Reading:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from pushgw.assembly import credential_store_of
+from pushgw.cli.book import store_failed
 from pushgw.cli.loop import run_async
 from pushgw.cli.output import Config, Exit, Json, fail, out, print_json, settings_or_exit
 from pushgw.credentials.material import CredentialStore, StoreError
@@ -42,7 +43,7 @@ def remove(
     try:
         store.remove(business_id)
     except StoreError as error:
-        raise fail(Exit.CONFIG, str(error)) from None
+        raise store_failed(error) from None
     if json:
         print_json({"BusinessID": business_id, "Done": "removed"})
     else:
@@ -54,7 +55,7 @@ def ids_of(store: CredentialStore) -> list[int]:
     try:
         return store.ids()
     except StoreError as error:
-        raise fail(Exit.CONFIG, str(error)) from None
+        raise store_failed(error) from None
 
 
 async def _devices_of(settings: Settings, business_id: int) -> int:

@@ -11,11 +11,12 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from pushgw.assembly import credentials_of
+from pushgw.cli.book import book_or_exit
 from pushgw.cli.dry_run import show
 from pushgw.cli.explanation import SOURCE, explained, malformed, stranger, unnamed
 from pushgw.cli.loop import run_async
 from pushgw.cli.output import Config, Exit, Json, err, fail, out, print_json, settings_or_exit
+from pushgw.credentials import CredentialDirectory
 from pushgw.delivery.decide import Decider
 from pushgw.messages.codec import MessageCodec
 from pushgw.messages.errors import DecodeError
@@ -45,7 +46,7 @@ def explain(
     now = _time(at)
     raw = _read(file)
     message = _decode(settings, raw, now, json)
-    answer = run_async(_explain(settings, message, user, now))
+    answer = run_async(_explain(settings, book_or_exit(settings), message, user, now))
     if json:
         print_json(answer)
     else:
@@ -112,12 +113,12 @@ def _decode(settings: Settings, raw: bytes, now: float, json: bool) -> OfflineMe
 
 
 async def _explain(
-    settings: Settings, message: OfflineMessage | NotAMessage, user: str | None, now: float
+    settings: Settings,
+    book: CredentialDirectory,
+    message: OfflineMessage | NotAMessage,
+    user: str | None,
+    now: float,
 ) -> dict[str, Any]:
-    try:
-        book = credentials_of(settings)
-    except NotADirectoryError as error:
-        raise fail(Exit.CONFIG, str(error)) from None
     for fault in book.faults:
         err.print(f"pushgw: {fault}", markup=False)
     decider = Decider(settings.policy, book)

@@ -17,6 +17,7 @@ from pushgw.cli.output import Config, Exit, Json, config_path, fail, print_json,
 from pushgw.cli.stops import Stops, stops_of
 from pushgw.cli.supervise import WorkersRefusedError, check_workers, commands, settings_of_worker, supervise
 from pushgw.credentials import CredentialDirectory
+from pushgw.credentials.material import StoreError
 from pushgw.gateway import Gateway
 from pushgw.kafka.client import ClientOptionsError, kafka_client_options
 from pushgw.kafka.intake import IntakeError
@@ -63,7 +64,7 @@ def run(
             code, summary = run_async(supervise(settings, commands(workers, config_path(config))))
         else:
             code, summary = run_async(_serve(settings, book, worker))
-    except (NotADirectoryError, ClientOptionsError, WorkersRefusedError) as error:
+    except (NotADirectoryError, StoreError, ClientOptionsError, WorkersRefusedError) as error:
         raise _end(Exit.CONFIG, error, worker) from None
     except StateUnavailable as error:
         raise _end(Exit.UNREACHABLE if settings.state.remote else Exit.CONFIG, error, worker) from None
@@ -85,7 +86,7 @@ def report_credentials(book: CredentialDirectory) -> None:
     if not usable:
         log.warning(
             "no_credentials",
-            mend="put <BusinessID>.toml files into credentials.directory; until then every push ends as C2 or C4",
+            mend="add them with `pushgw certs add`; until then every push ends as C2 or C4",
         )
     log.info("credentials", usable=usable, unusable=sorted(set(book.entries) - set(usable)))
 
@@ -93,7 +94,7 @@ def report_credentials(book: CredentialDirectory) -> None:
 def _end(code: Exit, error: Exception, worker: int | None) -> typer.Exit:
     """Say why; a worker says it in the one log of all."""
     if worker is None:
-        return fail(code, str(error))
+        return fail(code, *str(error).split("\n"))
     log.error("cannot_run", why=str(error), exit_code=int(code))
     return typer.Exit(int(code))
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 import uuid
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import typer
 
-from pushgw.assembly import credentials_of
+from pushgw.assembly import credential_place_of
+from pushgw.cli.book import book_or_exit
 from pushgw.cli.dry_run import calls, show
 from pushgw.cli.loop import run_async
 from pushgw.cli.output import Config, Exit, Json, fail, out, print_json, settings_or_exit
@@ -69,15 +69,12 @@ def send(
 
 
 def _entry(settings: Settings, credential: int) -> CredentialEntry:
-    try:
-        book = credentials_of(settings)
-    except NotADirectoryError as error:
-        raise fail(Exit.CONFIG, str(error)) from None
+    book = book_or_exit(settings)
     entry = book.find(credential)
     if entry is None:
         known = ", ".join(str(i) for i in sorted(book.entries)) or "none"
-        directory: Path = settings.credentials.directory
-        raise fail(Exit.CONFIG, f"no credential {credential} in {directory}; there are: {known}")
+        place = credential_place_of(settings)
+        raise fail(Exit.CONFIG, f"no credential {credential} in {place}; there are: {known}")
     if entry.problem:
         raise fail(Exit.CONFIG, f"credential {credential} cannot be used: {entry.problem}")
     return entry

@@ -15,6 +15,10 @@ class StoreError(Exception):
     """A store cannot do what was asked: cause and mend in one sentence."""
 
 
+class StoreAway(StoreError):
+    """The store is in another process, or on a disk, that does not answer."""
+
+
 class CredentialMissing(StoreError):
     """There is no credential with this id."""
 

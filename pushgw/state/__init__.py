@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pushgw.settings import StateSettings
+from pushgw.state.blobs import Blobs
 from pushgw.state.protocol import StateStore
 from pushgw.state.sqlite import SqliteStore
+from pushgw.state.sqlite_blobs import SqliteBlobs
 
-__all__ = ["is_single_writer", "open_review", "open_store"]
+__all__ = ["blobs_of", "is_single_writer", "open_review", "open_store"]
 
 
 def is_single_writer(settings: StateSettings) -> bool:
@@ -36,3 +38,12 @@ async def open_review(settings: StateSettings) -> StateStore:
     if settings.remote:
         return await open_store(settings, read_only=True)
     return await SqliteStore.open_beside(settings.url)
+
+
+def blobs_of(settings: StateSettings) -> Blobs:
+    """Where ``state.url`` keeps sealed credentials. Nothing is asked yet."""
+    if settings.remote:
+        from pushgw.state.redis_blobs import RedisBlobs  # likewise
+
+        return RedisBlobs(settings)
+    return SqliteBlobs(settings.url)

@@ -15,6 +15,7 @@ s:<source but 2>    hash    done marks of a hundred neighbouring offsets: last t
 n:<tombstone>       hash    devices that show the message -> end
 held                hash    tokens whose removal was held back (in shard 0)
 layout              string  version and number of shards (in shard 0)
+pushgw:{credentials}  hash  sealed credentials by certificate id, and a version that rises; whole, of no shard
 ==================  ======  ============================================================================
 """
 

@@ -56,8 +56,12 @@ CREATE TABLE IF NOT EXISTS suspects (
   PRIMARY KEY (business_id, app, user, device_id)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS suspects_expires ON suspects (expires);
+CREATE TABLE IF NOT EXISTS sealed (business_id INTEGER PRIMARY KEY, envelope BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS sealed_version (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL);
 """
 """What files of this schema version may lack: made when one is opened for writing."""
+
+_STATE = "SELECT user_version, (SELECT count(*) FROM sqlite_master) FROM pragma_user_version"
 
 EXPIRING = (
     ("tombstones", "key"),
@@ -127,14 +131,14 @@ def _open(uri: str) -> sqlite3.Connection:
 
 
 def _prepare(database: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
-    version = database.execute("PRAGMA user_version").fetchone()[0]
+    version, tables = database.execute(_STATE).fetchone()
     if version > SCHEMA_VERSION:
         raise StateUnavailable(f"{path} was written by a newer pushgw (schema {version}); update this one")
     if 0 < version < SCHEMA_VERSION:
         raise StateUnavailable(
             f"{path} was written by an older pushgw (schema {version}); move it away and start anew"
         )
-    if version == 0 and database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+    if version == 0 and tables:
         raise StateUnavailable(f"{path} is another program's database; correct state.url")
     if read_only:
         if version == 0:
@@ -146,5 +150,15 @@ def _prepare(database: sqlite3.Connection, path: Path, *, read_only: bool) -> No
     database.execute("PRAGMA cache_size = -65536")
     database.execute("PRAGMA temp_store = MEMORY")
     if version == 0:
-        database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        _create(database)
     database.executescript(_ADDED)
+
+
+def _create(database: sqlite3.Connection) -> None:
+    """All of it, unless another process was faster: a command may add a sealed credential while a gateway starts."""
+    database.execute("BEGIN IMMEDIATE")
+    if database.execute(_STATE).fetchone()[0] == 0:
+        for statement in _SCHEMA.split(";"):
+            database.execute(statement)
+        database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    database.execute("COMMIT")
