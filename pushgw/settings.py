@@ -160,12 +160,15 @@ class CredentialSettings(_Section):
     @field_validator("seal_keys_old", mode="before")
     @classmethod
     def _listed(cls, sources: Any) -> Any:
-        """``file:a,file:b`` in the environment."""
-        return (
-            _KEY_LIST.split(sources.strip())
-            if isinstance(sources, str) and sources.strip()
-            else sources or ()
-        )
+        """``file:a,file:b`` in the environment. A comma may be part of a command."""
+        if not isinstance(sources, str):
+            return sources
+        parts = [part for part in _KEY_LIST.split(sources) if part.strip()]
+        return [
+            one
+            for part in parts
+            for one in ([part] if part.strip().startswith("command:") else part.split(","))
+        ]
 
     @field_validator("seal_keys_old")
     @classmethod

@@ -103,7 +103,9 @@ def _read(setting: str, source: str, environ: Mapping[str, str]) -> SealKey:
 
 
 def _shown(kind: str, place: str) -> str:
-    """The source, of a command only the program: its arguments may be secret."""
+    """The source, of a command only the program: its arguments may be secret. Nor a key that stands where its place belongs."""
+    if _is_key(PurePath(place).name):
+        return "the source looks like a key itself, not like the place of one; what it names"
     if kind == "command":
         program = place.split(maxsplit=1)
         return f"the command {PurePath(program[0]).name}" if program else "the command"
@@ -168,6 +170,14 @@ def _decoded(content: bytes) -> bytes:
     if len(set(key)) < _FEWEST_DIFFERENT:
         raise Unreadable("holds no random key, it repeats itself; make one with `pushgw certs keygen`")
     return key
+
+
+def _is_key(text: str) -> bool:
+    try:
+        _decoded(text.encode())
+    except Unreadable:
+        return False
+    return True
 
 
 def _exposed(setting: str, source: str) -> str | None:

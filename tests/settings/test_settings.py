@@ -175,3 +175,24 @@ def test_the_native_transport_with_its_wheel(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(sys.modules, "pushgw_native", SimpleNamespace(SEAM=NATIVE_SEAM))
     monkeypatch.setenv("PUSHGW_DISPATCH__TRANSPORT", "native")
     assert load_settings().dispatch.transport == "native"
+
+
+@pytest.mark.parametrize(
+    ("given", "sources"),
+    [
+        ("", ()),
+        ("file:/a", ("file:/a",)),
+        ("file:/a, env:B,command:c --with d,e", ("file:/a", "env:B", "command:c --with d,e")),
+    ],
+)
+def test_old_keys_are_a_list(monkeypatch: pytest.MonkeyPatch, given: str, sources: tuple[str, ...]) -> None:
+    """With commas in the environment; a command keeps those of its own."""
+    monkeypatch.setenv("PUSHGW_CREDENTIALS__SEAL_KEYS_OLD", given)
+    assert load_settings().credentials.seal_keys_old == sources
+
+
+def test_sources_of_keys_are_not_in_a_repr(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command may have a secret among its arguments."""
+    monkeypatch.setenv("PUSHGW_CREDENTIALS__SEAL_KEY", "command:vault --token hush")
+    monkeypatch.setenv("PUSHGW_CREDENTIALS__SEAL_KEYS_OLD", "command:vault --token hush")
+    assert "hush" not in f"{load_settings()!r}"
