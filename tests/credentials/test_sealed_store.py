@@ -13,14 +13,16 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from pushgw.credentials import CredentialWatch
 from pushgw.credentials.directory_store import DirectoryStore
 from pushgw.credentials.material import CredentialInUse, CredentialMissing, Material, StoreAway, StoreError
+from pushgw.credentials.seal import unseal
 from pushgw.credentials.seal_key import Keyring, SealKey, SealKeyError
 from pushgw.credentials.sealed_shelf import SealedShelf, load_sealed
-from pushgw.credentials.sealed_store import SealedBlobs, SealedStore, check_all
+from pushgw.credentials.sealed_store import Kept, SealedBlobs, SealedStore, check_all
 from pushgw.credentials.watch import Changes
 from pushgw.sandbox import example_directory
 from pushgw.settings import StateSettings
@@ -76,7 +78,7 @@ def secrets_of(directory: Path) -> list[bytes]:
     found: set[bytes] = set()
     for path in directory.iterdir():
         content = path.read_bytes()
-        found.update(re.findall(rb'(?:secret|password|app_key)\s*=\s*"([^"]+)"', content))
+        found.update(re.findall(rb'(?:secret|password)\s*=\s*"([^"]+)"', content))
         if path.name != "sandbox-ca.pem":
             found.update(re.findall(rb"[A-Za-z0-9+/]{40,}", content))
     assert len(found) > 20, "the examples have keys and secrets"
@@ -178,6 +180,17 @@ def test_an_id_in_use_is_never_overwritten(store: SealedStore) -> None:
     ):
         with pytest.raises(CredentialMissing, match="no credential 7 in the sealed store; there are: 6666"):
             call()
+
+
+def test_a_rotation_keeps_the_previous_one(blobs: SealedBlobs, store: SealedStore) -> None:
+    """Sealed with the new one, until the next rotation, and only the last one."""
+    for content in (b"one", b"two", b"three"):
+        store.write(material(content=content), replace=bool(store.ids()))
+    kept = msgspec.msgpack.decode(unseal(6666, blobs.all()[6666], Keyring(OLD)), type=Kept)
+    assert kept.files == {"a.json": b"three"}
+    assert kept.previous is not None
+    assert (kept.previous.files, kept.previous.previous) == ({"a.json": b"two"}, None)
+    assert "three" not in f"{kept!r}"
 
 
 def test_a_change_meanwhile_is_not_lost(blobs: SealedBlobs, store: SealedStore) -> None:
@@ -319,6 +332,7 @@ def test_a_reseal_loses_no_rotation(blobs: SealedBlobs, store: SealedStore) -> N
 
 KILLED = """
 import os, signal, sys
+from pushgw.credentials.seal import unseal
 from pushgw.credentials.seal_key import Keyring, SealKey
 from pushgw.credentials.sealed_store import SealedStore
 from pushgw.settings import StateSettings
