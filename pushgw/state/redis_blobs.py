@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+from redis.exceptions import RedisError
+
 from pushgw.settings import StateSettings
 from pushgw.state.blobs import BlobsUnavailable
 from pushgw.state.protocol import StateUnavailable
@@ -50,6 +52,9 @@ class RedisBlobs:
             link = Link(self._settings)
             try:
                 return await ask(link)
+            except RedisError:
+                await link.open()  # a server that is too old, or part of a cluster, has its sentence there
+                raise
             finally:
                 await link.close()
         except StateUnavailable as error:

@@ -149,6 +149,31 @@ def test_a_redis_that_is_away(make_redis: Callable[..., Any]) -> None:
 
 
 @pytest.mark.redis
+def test_a_node_of_a_cluster_is_no_server(redis_cluster: Any) -> None:
+    """The sentence that says how to write its address, and no traceback: of the two of three that have not the hash."""
+    refused = []
+    for node in redis_cluster.masters:
+        try:
+            with_keys(blobs_of(StateSettings(url=node.url)), Keyring(OLD)).ids()
+        except StoreAway as error:
+            refused.append(str(error))
+    assert len(refused) == 2
+    assert all("write state.url as redis+cluster://" in sentence for sentence in refused)
+
+
+@pytest.mark.redis
+def test_the_rights_of_the_manual_are_enough(make_redis: Callable[..., Any]) -> None:
+    """An ACL user with what docs/redis.md names reads and writes sealed credentials."""
+    rights = "+@read +@write +@connection +@scripting +info"
+    server = make_redis("RedisServer", f"user pushgw on >open-sesame ~pushgw:* {rights}")
+    url = server.url.replace("redis://", "redis://pushgw:open-sesame@")
+    store = with_keys(blobs_of(StateSettings(url=url)), Keyring(OLD))
+    store.write(material())
+    assert store.read(6666) == material()
+    assert blobs_of(StateSettings(url=url)).version() == 1
+
+
+@pytest.mark.redis
 def test_behind_sentinels(make_redis: Callable[..., Any]) -> None:
     """The master that they name has the credentials."""
     store = with_keys(blobs_of(StateSettings(url=make_redis("RedisSentinel").url)), Keyring(OLD))
