@@ -42,7 +42,7 @@ def check(
     book = book_or_exit(settings, whole=False)
     readings = _chosen(book, ids or [])
     found = run_async(_check_all(settings, readings, offline=offline))
-    found += [(None, "", Check("file", Result.FAIL, str(f))) for f in _elsewhere(book)] if not ids else []
+    found += [(None, "", one) for one in _elsewhere(book)] if not ids else []
     code = _exit_code([one for _, _, one in found])
     if json:
         checks = [_row(business_id, vendor, one) for business_id, vendor, one in found]
@@ -90,10 +90,14 @@ def _chosen(book: CredentialDirectory, ids: Sequence[int]) -> list[Reading]:
     return list(book.readings)
 
 
-def _elsewhere(book: CredentialDirectory) -> list[Any]:
-    """Faults of files that became no credential: a second file of one id."""
-    said = {fault for reading in book.readings for fault in reading.faults}
-    return [fault for fault in book.faults if fault not in said]
+def _elsewhere(book: CredentialDirectory) -> list[Check]:
+    """What is said of no credential: a second file of one id, a key of the sealed store that everyone can read."""
+    faults = {fault for reading in book.readings for fault in reading.faults}
+    warnings = {warning for reading in book.readings for warning in reading.warnings}
+    return [
+        *(Check("file", Result.FAIL, str(fault)) for fault in book.faults if fault not in faults),
+        *(Check("file", Result.WARN, str(warning)) for warning in book.warnings if warning not in warnings),
+    ]
 
 
 async def _check_all(

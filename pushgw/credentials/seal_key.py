@@ -55,10 +55,12 @@ class SealKey:
 class Keyring:
     """The key that new seals are made with, and the older ones that may still be needed."""
 
-    def __init__(self, newest: SealKey, older: Sequence[SealKey] = (), warnings: Sequence[str] = ()) -> None:
+    def __init__(
+        self, newest: SealKey, older: Sequence[SealKey] = (), warnings: Sequence[tuple[str, str]] = ()
+    ) -> None:
         self.newest = newest
         self.warnings = tuple(warnings)
-        """What is unwise about where they lie."""
+        """What is unwise about where they lie: setting and sentence."""
         self._older = tuple(older)
         self._by_id = {key.id: key for key in (newest, *older)}
 
@@ -180,7 +182,7 @@ def _is_key(text: str) -> bool:
     return True
 
 
-def _exposed(setting: str, source: str) -> str | None:
+def _exposed(setting: str, source: str) -> tuple[str, str] | None:
     kind, _, place = source.partition(":")
     found = exposure(Path(place)) if kind == "file" else None
-    return f"{setting}: {place}: {found}" if found else None
+    return (setting, f"{place}: {found}") if found else None

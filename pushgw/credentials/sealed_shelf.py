@@ -29,7 +29,7 @@ def load_sealed(
         {r.entry.business_id: r.entry for r in readings if r.entry is not None},
         [fault for r in readings for fault in r.faults],
         [
-            *(Fault("seal", "", warning) for warning in keys.warnings),
+            *(Fault(setting, "", warning) for setting, warning in keys.warnings),
             *(w for r in readings for w in r.warnings),
         ],
         readings,

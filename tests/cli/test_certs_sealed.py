@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -217,6 +219,20 @@ def test_a_wrong_key_is_refused(run: Run) -> None:
     assert f"sealed with the key {wanted}" in added.stderr
     assert run("remove", "9012", "--force", **WRONG).exit_code == 0
     assert sorted(listed(run)) == IDS[:-1]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of files are POSIX")
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_check_warns_of_a_key_that_everyone_can_read(run: Run) -> None:
+    """Beside the credentials' own checks; the exit code stays 0."""
+    filled(run)
+    with tempfile.TemporaryDirectory(dir="/tmp") as home:
+        Path(home).chmod(0o755)
+        key = shutil.copy("old.key", home)
+        Path(key).chmod(0o644)
+        checked = run("check", "--offline", PUSHGW_CREDENTIALS__SEAL_KEY=f"file:{key}")
+    assert checked.exit_code == 0
+    assert f"credentials.seal_key: {key}: everyone on this machine can read it (mode 0644)" in checked.stdout
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import pickle
+import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from pushgw.credentials.seal import Broken, SealError, WrongKey, check_key, rewrap, seal, unseal
 from pushgw.credentials.seal_key import Keyring, SealKey, SealKeyError, new_key, read_keyring
+from pushgw.credentials.sealed_shelf import load_sealed
 
 CONTENT = b"master_secret = hush-hush-0123456789"
 KEY = bytes(range(32))
@@ -188,17 +190,19 @@ def test_a_key_in_place_of_its_place_is_not_repeated(kind: str, key: str) -> Non
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes of files are POSIX")
-def test_a_key_that_everyone_can_read_is_warned_of(tmp_path: Path) -> None:
-    """With its file and the command that mends it."""
-    for directory in (tmp_path, *tmp_path.parents):
-        if directory.stat().st_uid == os.getuid() and directory.name.startswith(("pytest", "test")):
-            directory.chmod(0o755)
-    (tmp_path / "key").write_text(KEY.hex())
-    (tmp_path / "key").chmod(0o644)
-    (warning,) = read_keyring(f"file:{tmp_path / 'key'}").warnings
-    assert "everyone on this machine can read it (mode 0644); chmod 600 key" in warning
-    (tmp_path / "key").chmod(0o600)
-    assert read_keyring(f"file:{tmp_path / 'key'}").warnings == ()
+def test_a_key_that_everyone_can_read_is_warned_of() -> None:
+    """With its setting, its file and the command that mends it."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as home:
+        Path(home).chmod(0o755)
+        file = Path(home) / "key"
+        file.write_text(KEY.hex())
+        file.chmod(0o644)
+        keys = read_keyring("env:NEW", [f"file:{file}"], {"NEW": OTHER.hex()})
+        sentence = f"{file}: everyone on this machine can read it (mode 0644); chmod 600 key"
+        assert keys.warnings == (("credentials.seal_keys_old", sentence),)
+        assert str(load_sealed({}, keys, {}).warnings[0]) == f"credentials.seal_keys_old: {sentence}"
+        file.chmod(0o600)
+        assert read_keyring(f"file:{file}").warnings == ()
 
 
 def test_a_key_shows_itself_nowhere() -> None:
