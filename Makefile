@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+JOBS ?= 4
+# test processes: most tests wait, for brokers and timeouts
 
 .PHONY: help demo test coverage check test-kafka test-kafka-faults test-redis test-prometheus test-native native native-check chaos chaos-short chaos-long chaos-planted bench docs format lock wheel clean
 .DEFAULT_GOAL := help
@@ -21,7 +23,7 @@ demo: $(STAMP) ## the main job on embedded parts: what is pushed, what is not, a
 	$(BIN)/pushgw demo
 
 test: $(STAMP) ## all tests but those that need a real Apache Kafka, Redis or Prometheus
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(JOBS) --dist loadfile
 
 coverage: $(STAMP) ## branches of vendors/ that the tests take: at least 95 %
 	$(BIN)/coverage run -m pytest tests/vendors tests/vendor tests/credentials --ignore tests/vendor/test_transports.py

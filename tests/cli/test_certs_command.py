@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import NameOID
 from typer.testing import CliRunner, Result
 
-from pushgw.cli import app
+from pushgw.cli import app, output
 from pushgw.credentials import load_directory
 from pushgw.messages.model import DeviceDelete, DevicePut, UserEvent
 from pushgw.sandbox import Sandbox, example_directory, with_endpoint
@@ -60,6 +60,7 @@ def run(tmp_path: Path, certs: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     monkeypatch.setenv("PUSHGW_CREDENTIALS__DIRECTORY", str(certs))
     monkeypatch.setenv("PUSHGW_STATE__URL", f"sqlite:///{tmp_path / 'state.db'}")
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(output.out, "_width", 200)  # as COLUMNS of the process may have fixed it already
 
     def call(*arguments: str, stdin: str | None = None) -> Result:
         result = CliRunner().invoke(app, ["certs", *arguments], input=stdin)
