@@ -28,6 +28,7 @@ from pushgw.delivery.overwrite import decide_overwrite, overwriting_messages
 from pushgw.delivery.plan import plan
 from pushgw.delivery.tally import Tally
 from pushgw.delivery.work import DeadLetter, Work
+from pushgw.good_pushes import GoodPushes
 from pushgw.kafka.intake import Batch, Intake, Record
 from pushgw.kafka.outlet import Outlet
 from pushgw.messages.codec import MessageCodec
@@ -113,6 +114,7 @@ class Gateway:
             stopwatch=stopwatch,
         )
         self._dispatcher = make_dispatcher(self._settler.ended)
+        self._good_pushes = GoodPushes(state, lambda: self._dispatcher.good_pushes)
         self._codec = MessageCodec(
             default_app=settings.sdk_app_id,
             lenient=settings.policy.lenient,
@@ -134,6 +136,7 @@ class Gateway:
             self._commit_loop(),
             self._expire_loop(),
             self._review_loop(),
+            self._good_pushes.run(),
         ]
         if self._watch is not None:
             loops.append(self._watch.run(self._dispatcher.supersede))
@@ -435,6 +438,11 @@ class Gateway:
         return self._dispatcher.repeats
 
     @property
+    def good_pushes(self) -> dict[int, float]:
+        """Credential -> when a push of it was last accepted, epoch s."""
+        return self._good_pushes.times
+
+    @property
     def lost(self) -> int:
         """Records that were deleted before they were read."""
         return sum(intake.lost for intake in self._intakes)
@@ -501,6 +509,7 @@ class Gateway:
                 )
                 break
         await self._commit()
+        await self._good_pushes.note()
 
     async def _settle_loop(self) -> None:
         await self._dead_tokens.restore()

@@ -15,8 +15,10 @@ from pushgw.assembly import credential_place_of
 from pushgw.cli.book import book_or_exit
 from pushgw.cli.certs_change import add, rotate
 from pushgw.cli.certs_checks import check, reading_or_exit
+from pushgw.cli.certs_pushes import good_pushes_of, moment_of
 from pushgw.cli.certs_remove import remove
 from pushgw.cli.certs_seal import import_directory, keygen, reseal
+from pushgw.cli.loop import run_async
 from pushgw.cli.output import Config, Json, out, print_json, settings_or_exit
 from pushgw.credentials.check import offline_checks, state_of
 from pushgw.credentials.expiry import days_left
@@ -41,14 +43,16 @@ app.command("import")(import_directory)
 
 @app.command("list")
 def list_credentials(config: Config = None, json: Json = False) -> None:
-    """Every credential with its app, how long it still lives, and its state as far as it is seen offline.
+    """Every credential with its app, how long it still lives, when the gateway last had a push accepted, and its state as
+    far as it is seen offline.
 
     Example: pushgw certs list
     """
     settings = settings_or_exit(config)
     book = book_or_exit(settings, whole=False)
     now = time.time()
-    rows = [_row(reading, now) for reading in book.readings]
+    pushes = run_async(good_pushes_of(settings)) if book.readings else {}
+    rows = [_row(reading, now, pushes) for reading in book.readings]
     said = {fault for reading in book.readings for fault in reading.faults}
     others = [str(fault) for fault in book.faults if fault not in said]
     if json:
@@ -76,7 +80,7 @@ def show(
     """
     settings = settings_or_exit(config)
     reading = reading_or_exit(book_or_exit(settings, whole=False), business_id)
-    answer = _row(reading, time.time())
+    answer = _row(reading, time.time(), run_async(good_pushes_of(settings)))
     answer |= {
         "Endpoint": _endpoint(reading, "endpoint"),
         "AuthEndpoint": _endpoint(reading, "auth_endpoint"),
@@ -95,7 +99,7 @@ def show(
             out.print(f"{key}: {_shown(value)}", markup=False, soft_wrap=True)
 
 
-def _row(reading: Reading, now: float) -> dict[str, Any]:
+def _row(reading: Reading, now: float, pushes: dict[int, float]) -> dict[str, Any]:
     summary = _summary(reading)
     state, detail = state_of(offline_checks(reading, now))
     end = summary.expires_at
@@ -108,7 +112,9 @@ def _row(reading: Reading, now: float) -> dict[str, Any]:
         "Environment": summary.environment,
         "ExpiresAt": None if end is None else datetime.fromtimestamp(end, UTC).isoformat(),
         "DaysLeft": None if end is None else days_left(end, now),
-        "LastGoodPush": None,
+        "LastGoodPush": moment_of(
+            pushes.get(reading.business_id) if reading.business_id is not None else None
+        ),
         "State": state,
         "Detail": detail,
     }

@@ -47,6 +47,7 @@ class Dispatcher:
         self._leaving: set[Lane] = set()
         self._closing: set[asyncio.Task[None]] = set()
         self._past_repeats = 0
+        self._past_good: dict[int, float] = {}
 
     def dispatch(self, shipments: list[Shipment]) -> None:
         """Hand over; returns at once. Endings come back through ``on_endings``."""
@@ -76,6 +77,15 @@ class Dispatcher:
         return self._past_repeats + sum(lane.repeats for lane in (*self._lanes.values(), *self._leaving))
 
     @property
+    def good_pushes(self) -> dict[int, float]:
+        """Credential -> when a push of it was last accepted, epoch s, also in lanes that are gone."""
+        good = dict(self._past_good)
+        for lane in (*self._lanes.values(), *self._leaving):
+            one = lane.entry.business_id
+            good[one] = max(lane.good_at, good.get(one, 0.0))
+        return {one: at for one, at in good.items() if at}
+
+    @property
     def busy(self) -> bool:
         """Whether every lane is moving and has more than enough to do, so that new shipments could only wait.
 
@@ -102,6 +112,9 @@ class Dispatcher:
     def _left(self, lane: Lane) -> None:
         self._leaving.discard(lane)
         self._past_repeats += lane.repeats
+        self._past_good[lane.entry.business_id] = max(
+            lane.good_at, self._past_good.get(lane.entry.business_id, 0.0)
+        )
         task = asyncio.get_running_loop().create_task(lane.close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)

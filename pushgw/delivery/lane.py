@@ -112,6 +112,8 @@ class Lane:
         """An answer in the present list of completions wishes for another connection."""
         self._renewed_at = -inf
         self._answered_at = clock()
+        self.good_at = 0.0
+        """When the vendor last accepted a push, epoch s; 0 before."""
         self.health = Health(entry, settings, clock=clock, resume=self._resume)
         self.repeats = 0
         """Requests that were sent again in place, since the lane was opened."""
@@ -352,6 +354,7 @@ class Lane:
                 accepted += self._sort(shipment, outcomes, endings)
                 sent_at = shipment.sent_at
         if accepted:
+            self.good_at = now
             self.health.answered(accepted, had, sent_at)
         if self.health.down:
             self._defer_waiting(endings)

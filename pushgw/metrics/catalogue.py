@@ -169,6 +169,13 @@ EXPIRY = Metric(
     "When a credential that has an end (a certificate) ends; days left: `(this - time()) / 86400`.",
     Across.MIN,
 )
+LAST_GOOD = Metric(
+    "pushgw_credential_last_good_push_timestamp_seconds",
+    _GAUGE,
+    ("credential", "vendor"),
+    "When a push of the credential was last accepted, also before a restart; no row where none ever was.",
+    Across.MAX,
+)
 CLAIMS = Metric(
     "pushgw_claims_held",
     _GAUGE,
@@ -230,6 +237,7 @@ CATALOGUE: tuple[Metric, ...] = (
     USABLE,
     STALE,
     EXPIRY,
+    LAST_GOOD,
     GUARD_TRIPS,
     TOKENS_HELD,
     CLAIMS,

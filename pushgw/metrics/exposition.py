@@ -70,7 +70,7 @@ def _families(gateway: Gateway, book: CredentialDirectory, known: set[str]) -> I
     )
     yield from _latencies(tally)
     yield from _lanes(lanes)
-    yield from _credentials(book, known)
+    yield from _credentials(book, known, gateway.good_pushes)
     yield from _guards(tally, book, known)
     yield from _condition(gateway)
 
@@ -115,12 +115,16 @@ def _lanes(lanes: list[Lane]) -> Iterator[Family]:
     yield _family(c.LANE_LIMIT, [(name, lane.health.limit) for name, lane in named])
 
 
-def _credentials(book: CredentialDirectory, known: set[str]) -> Iterator[Family]:
+def _credentials(book: CredentialDirectory, known: set[str], good: dict[int, float]) -> Iterator[Family]:
     entries = [(_name(entry, known), entry) for _, entry in sorted(book.entries.items())]
     yield _family(c.USABLE, [(name, entry.problem is None) for name, entry in entries])
     yield _family(c.STALE, [(name, entry.stale is not None) for name, entry in entries])
     yield _family(
         c.EXPIRY, [(name, entry.expires_at) for name, entry in entries if entry.expires_at is not None]
+    )
+    yield _family(
+        c.LAST_GOOD,
+        [(name, good[entry.business_id]) for name, entry in entries if entry.business_id in good],
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -146,6 +146,12 @@ class StateStore(Protocol):
 
     async def release(self, suspects: Sequence[Suspect]) -> None:
         """Hold these devices no longer."""
+
+    async def note_good_pushes(self, times: Mapping[int, float]) -> None:
+        """Remember when a push of each of these credentials was last accepted, epoch s; a newer time stays."""
+
+    async def good_pushes(self) -> dict[int, float]:
+        """Credential id -> when a push of it was last accepted, epoch s (also for the CLI, beside a gateway)."""
 
     async def user(self, app: int, user: str) -> User | None:
         """What is stored of one user (CLI)."""

@@ -14,6 +14,7 @@ t:<tombstone>       string  end (epoch s)
 s:<source but 2>    hash    done marks of a hundred neighbouring offsets: last two characters -> end, or lines of parts
 n:<tombstone>       hash    devices that show the message -> end
 held                hash    tokens whose removal was held back (in shard 0)
+pushed              hash    credential -> when a push of it was last accepted (in shard 0)
 layout              string  version and number of shards (in shard 0)
 pushgw:{credentials}  hash  sealed credentials by certificate id, and a version that rises; whole, of no shard
 ==================  ======  ============================================================================

@@ -18,7 +18,7 @@ a failover loses the last second, a record may be admitted twice: its repeat the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -41,6 +41,7 @@ from pushgw.state.redis_admit import Admitter, in_parallel
 from pushgw.state.redis_documents import Documents
 from pushgw.state.redis_keys import CLAIM, EVENT, SHOWN, TOKEN, TOMBSTONE, USER, Shards
 from pushgw.state.redis_link import Link
+from pushgw.state.redis_pushes import GoodPushes
 from pushgw.state.redis_scripts import REMEMBER, SHOWING
 from pushgw.state.redis_settle import settle
 from pushgw.state.redis_suspects import SuspectList
@@ -70,6 +71,7 @@ class RedisStore:
         self._admitter = Admitter(self._link, self._shards, documents, settings.claim_ttl)
         self._users = UserBook(self._link, self._shards, documents)
         self._suspects = SuspectList(self._link, self._shards.tags[0])
+        self._good_pushes = GoodPushes(self._link, self._shards.tags[0])
         self._running: set[asyncio.Task[Any]] = set()
 
     @classmethod
@@ -161,6 +163,15 @@ class RedisStore:
         """Forget that these were held back."""
         if suspects:
             await self._whole(self._suspects.release(suspects))
+
+    async def note_good_pushes(self, times: Mapping[int, float]) -> None:
+        """Credential -> when a push of it was last accepted; a newer time stays."""
+        if times:
+            await self._whole(self._good_pushes.note(times))
+
+    async def good_pushes(self) -> dict[int, float]:
+        """Credential -> when a push of it was last accepted."""
+        return await self._good_pushes.known()
 
     async def user(self, app: int, user: str) -> User | None:
         """What is stored of one user."""

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 from pushgw.messages.model import UserEvent
 from pushgw.policy.facts import User
-from pushgw.state import sqlite_suspects, sqlite_users
+from pushgw.state import sqlite_pushes, sqlite_suspects, sqlite_users
 from pushgw.state.lock import DatabaseLock
 from pushgw.state.protocol import (
     Admission,
@@ -67,7 +67,7 @@ class SqliteStore:
         """Open ``sqlite:///PATH``, creating what is missing; TTLs in s.
 
         Takes the database's lock, unless ``read_only``: then a gateway may go on writing meanwhile, and only `peek`,
-        `user`, `options` and `devices_of` work. Raises StateUnavailable: in use, unwritable, damaged, no database of ours.
+        `user`, `options`, `devices_of`, `suspects` and `good_pushes` work. Raises StateUnavailable: in use, unwritable, damaged, no database of ours.
         """
         return await cls._opened(url, claim_ttl, done_ttl, lambda store: store._open(read_only))
 
@@ -153,6 +153,15 @@ class SqliteStore:
         """Hold these devices no longer."""
         if suspects:
             await self._write_beside(lambda db: sqlite_suspects.release(db, suspects))
+
+    async def note_good_pushes(self, times: Mapping[int, float]) -> None:
+        """Credential -> when a push of it was last accepted; a newer time stays."""
+        if times:
+            await self._write_beside(lambda db: sqlite_pushes.note(db, times))
+
+    async def good_pushes(self) -> dict[int, float]:
+        """Credential -> when a push of it was last accepted."""
+        return await self._read(sqlite_pushes.known)
 
     async def user(self, app: int, user: str) -> User | None:
         """What is stored of one user."""

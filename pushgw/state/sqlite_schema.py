@@ -58,6 +58,7 @@ CREATE TABLE IF NOT EXISTS suspects (
 CREATE INDEX IF NOT EXISTS suspects_expires ON suspects (expires);
 CREATE TABLE IF NOT EXISTS sealed (business_id INTEGER PRIMARY KEY, envelope BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS sealed_version (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS good_pushes (business_id INTEGER PRIMARY KEY, at REAL NOT NULL);
 """
 """What files of this schema version may lack: made when one is opened for writing."""
 

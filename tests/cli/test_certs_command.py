@@ -101,7 +101,7 @@ def written(certs: Path, business_id: int) -> dict[str, Any]:
 
 
 def test_list_names_every_credential(run: Run) -> None:
-    """Id, vendor, app, environment and state; nothing is known of a last push, and none of these expires."""
+    """Id, vendor, app, environment and state; none has pushed yet, and none of these expires."""
     result = run("list", "--json")
     assert result.exit_code == 0
     answer = json.loads(result.stdout)
@@ -122,6 +122,26 @@ def test_list_names_every_credential(run: Run) -> None:
     assert {row["Vendor"] for row in rows.values()} == set(installed_vendors())
     assert all(row["App"] for row in rows.values())
     assert answer["Faults"] == []
+
+
+def test_list_and_show_say_when_a_push_was_last_accepted(run: Run, tmp_path: Path) -> None:
+    """As the gateway noted it; a credential that never pushed has none. A store that does not answer is said on stderr."""
+    url = f"sqlite:///{tmp_path / 'state.db'}"
+
+    async def noted() -> None:
+        store = await open_store(StateSettings(url=url))
+        await store.note_good_pushes({9001: 1_795_500_000.75})
+        await store.close()
+
+    asyncio.run(noted())
+    rows = {r["BusinessID"]: r for r in json.loads(run("list", "--json").stdout)["Credentials"]}
+    assert rows[9001]["LastGoodPush"] == "2026-11-24T06:00:00+00:00"
+    assert rows[9002]["LastGoodPush"] is None
+    assert "LastGoodPush: 2026-11-24T06:00:00+00:00" in run("show", "9001").stdout
+    (tmp_path / "state.db").write_bytes(b"no database of anybody" * 100)
+    broken = run("list", "--json")
+    assert broken.exit_code == 0
+    assert "last good pushes are not known" in broken.stderr
 
 
 def test_list_says_what_is_wrong(run: Run, certs: Path) -> None:

@@ -695,3 +695,28 @@ async def test_closed(opener: Open) -> None:
     await store.close()
     with pytest.raises(StateUnavailable, match="closed"):
         await store.admit([ask()], NOW)
+
+
+# --- the last good push of each credential ------------------------------------------------------------------
+
+
+async def test_the_newest_good_push_of_each_credential_is_known(store: StateStore, opener: Open) -> None:
+    """A newer time replaces, an older one (of a slower worker, say) does not; fractions stay; nothing noted is nothing."""
+    assert await store.good_pushes() == {}
+    await store.note_good_pushes({})
+    await store.note_good_pushes({6666: NOW + 0.25, 7: NOW})
+    await store.note_good_pushes({6666: NOW - 5, 7: NOW + 9, 8: 1.5})
+    assert await store.good_pushes() == {6666: NOW + 0.25, 7: NOW + 9, 8: 1.5}
+    await store.expire(NOW + 400 * 86_400)
+    assert await store.good_pushes() == {6666: NOW + 0.25, 7: NOW + 9, 8: 1.5}
+
+
+async def test_the_command_line_reads_good_pushes_beside_a_gateway(
+    request: pytest.FixtureRequest, store: StateStore
+) -> None:
+    """Who only reads sees what the open store has noted."""
+    await store.note_good_pushes({6666: NOW})
+    name = request.node.callspec.params["opener"]
+    reader = await open_store(StateSettings(url=FACTORIES[name](request)), read_only=True)
+    assert await reader.good_pushes() == {6666: NOW}
+    await reader.close()
