@@ -397,14 +397,12 @@ class Gateway:
     def _bury_record(self, record: Record, error: DecodeError) -> None:
         headers = _letter_headers(record, error)
         self._settler.unreadable(DeadLetter(record, headers, error.code))
-        log.warning(
-            "dead_letter", source=str(record.source), code=error.code, error=error.sentence, path=error.path
-        )
+        log.warning("dead_letter", **_sources(record), code=error.code, error=error.sentence, path=error.path)
 
     def _poisoned(self, record: Record, error: Exception) -> None:
         """An unexpected exception: the record goes to the dead letters with an id that the log has."""
         trace = uuid.uuid4().hex[:12]
-        log.error("poison_record", source=str(record.source), traceback_id=trace, exc_info=error)
+        log.error("poison_record", **_sources(record), traceback_id=trace, exc_info=error)
         self._bury_record(
             record, DecodeError(20001, f"unexpected {type(error).__name__}; traceback id {trace}")
         )
@@ -563,12 +561,24 @@ def _handed_over_before(admission: Admission) -> bool:
     return False
 
 
+def _sources(record: Record) -> dict[str, str]:
+    """What a log line about a record is found by: its coordinate, and its first one where it has come back."""
+    returning = _returning(record)
+    named = {"source": str(record.source)}
+    return named if returning is None else named | {"first_source": returning.source}
+
+
 def _letter_headers(record: Record, error: DecodeError) -> list[tuple[str, bytes]]:
     """What has come back before keeps its first coordinate and time, and counts on."""
-    try:
-        returning = read_return(record.headers, record.timestamp_ms)
-    except DecodeError:
-        returning = None
+    returning = _returning(record)
     if returning is None:
         return dead_letter_headers(str(record.source), error, record.timestamp_ms)
     return dead_letter_headers(returning.source, error, returning.first_seen_ms, returning.attempt + 1)
+
+
+def _returning(record: Record) -> Return | None:
+    """What its headers say, where they are ours to read."""
+    try:
+        return read_return(record.headers, record.timestamp_ms)
+    except DecodeError:
+        return None

@@ -194,7 +194,8 @@ class Settler:
             for retry in retries:
                 by_tier[retry.tier] += retry.targets
             self._tally.retries.update(by_tier)
-            log.info("deferred", pushes_by_wait_s=dict(by_tier))
+            names = retries[0].names if len(retries) == 1 else {}
+            log.info("deferred", pushes_by_wait_s=dict(by_tier), **names)
 
     async def _remember_shown(self, endings: list[Ending], now: float) -> None:
         """What devices show now, so that a recall can overwrite it."""

@@ -23,7 +23,9 @@ _LONG = re.compile(r"[A-Za-z0-9_+=-]{40,}")
 _BEARER = re.compile(r"\b(bearer|basic|key=)\s*\S+", re.IGNORECASE)
 _LOGIN = re.compile(r"://[^/\s@]+@")
 """Name and password in a URL."""
-_AS_THEY_ARE = frozenset({"event", "level", "timestamp", "file", "topic", "topics", "logger"})
+_AS_THEY_ARE = frozenset(
+    {"event", "level", "timestamp", "file", "topic", "topics", "logger", "source", "first_source"}
+)
 """Fields that we fill, with names of the operator's."""
 _QUOTING = frozenset({"adapter_defect", "poison_record"})
 """Events whose exception may quote a message or a token."""

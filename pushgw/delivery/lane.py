@@ -151,6 +151,7 @@ class Lane:
                 credential=self.entry.business_id,
                 vendor=self.entry.vendor,
                 deferred=len(shipments) - room,
+                **(shipments[room].names if len(shipments) == room + 1 else {}),
             )
             self._on_endings([e for s in shipments[room:] for e in self._endings(s, End.DEFERRED, None, why)])
         self._pump()
@@ -260,7 +261,7 @@ class Lane:
             self._unsent(shipment, End.REFUSED, str(refused), unsent)
             return None
         except Exception as error:  # noqa: BLE001  an adapter may be a third party's: its defect costs this shipment
-            self._unsent(shipment, End.GIVEN_UP, self._defect("render", error), unsent)
+            self._unsent(shipment, End.GIVEN_UP, self._defect("render", error, shipment), unsent)
             return None
         shipment.push = push
         shipment.auth = auth
@@ -390,13 +391,23 @@ class Lane:
             raise ValueError(f"{len(outcomes)} outcomes for {len(shipment.parcels)} targets")
         except Exception as error:  # noqa: BLE001  an adapter may be a third party's
             outcome = Outcome(
-                action=Action.UNKNOWN, code=str(response.status), reason=self._defect("interpret", error)
+                action=Action.UNKNOWN,
+                code=str(response.status),
+                reason=self._defect("interpret", error, shipment),
             )
             return [outcome] * len(shipment.parcels)
 
-    def _defect(self, where: str, error: Exception) -> str:
+    def _defect(self, where: str, error: Exception, shipment: Shipment | None = None) -> str:
         trace = uuid.uuid4().hex[:12]
-        log.error("adapter_defect", vendor=self.entry.vendor, where=where, traceback_id=trace, exc_info=error)
+        log.error(
+            "adapter_defect",
+            vendor=self.entry.vendor,
+            credential=self.entry.business_id,
+            where=where,
+            traceback_id=trace,
+            exc_info=error,
+            **(shipment.names if shipment is not None else {}),
+        )
         return f"unexpected {type(error).__name__} in the adapter's {where}; traceback id {trace}"
 
     def _sort(self, shipment: Shipment, outcomes: list[Outcome], endings: list[Ending]) -> int:
@@ -421,9 +432,7 @@ class Lane:
                 if action is Action.ACCEPTED:
                     accepted += 1
                 elif action is Action.UNKNOWN:
-                    log.error(
-                        "unknown_answer", vendor=self.entry.vendor, code=outcome.code, reason=outcome.reason
-                    )
+                    self._unknown(parcel, outcome)
                 end = _ENDS[action]
                 endings.append(self._ending(shipment, parcel, end, outcome, _words(outcome), now))
         if again:
@@ -431,6 +440,16 @@ class Lane:
         else:
             self._finish(shipment)
         return accepted
+
+    def _unknown(self, parcel: Parcel, outcome: Outcome) -> None:
+        log.error(
+            "unknown_answer",
+            vendor=self.entry.vendor,
+            credential=self.entry.business_id,
+            code=outcome.code,
+            reason=outcome.reason,
+            **parcel.names,
+        )
 
     def _again(
         self, shipment: Shipment, parcels: list[Parcel], outcomes: list[Outcome], endings: list[Ending]
@@ -469,6 +488,7 @@ class Lane:
             reason=outcome.reason,
             attempt=shipment.attempt,
             wait_s=round(wait, 3),
+            **shipment.names,
         )
         handle = asyncio.get_running_loop().call_later(wait, self._retry, shipment)
         self._waiting[id(shipment)] = (handle, shipment)

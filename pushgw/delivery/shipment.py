@@ -15,7 +15,7 @@ class Parcel(msgspec.Struct, kw_only=True):
     """One device's share of a Push: where its Outcome goes."""
 
     work: Any
-    """The record it belongs to; opaque to lanes."""
+    """The record it belongs to; opaque to lanes, which log its ``names`` where it has any."""
     user: str
     device: Device
     target: Target
@@ -23,6 +23,12 @@ class Parcel(msgspec.Struct, kw_only=True):
     counts: bool
     withdrawn: bool = False
     """A recall came while it waited."""
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What a log line about it is found by."""
+        names: dict[str, str] = getattr(self.work, "names", {})
+        return names
 
 
 class Shipment(msgspec.Struct, kw_only=True):
@@ -56,3 +62,8 @@ class Shipment(msgspec.Struct, kw_only=True):
     stage: Any = None
     """Of a push of several calls: how far it has come, over repeats too."""
     follow_ups: int = 0
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The same of its first parcel."""
+        return self.parcels[0].names

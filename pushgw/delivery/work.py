@@ -53,6 +53,12 @@ class Work(msgspec.Struct, kw_only=True):
         """When the first record came, epoch ms."""
         return self.returning.first_seen_ms if self.returning is not None else int(self.record.timestamp_ms)
 
+    @property
+    def names(self) -> dict[str, str]:
+        """What a log line about it is found by: the first record's coordinate, and the message's key where it has one."""
+        key = self.message.msg_key
+        return {"source": self.source} if key is None else {"source": self.source, "msg_key": key}
+
     def close_one(self, user: str, device_id: str) -> None:
         """A receiver ("" for the device) or a device of it has its terminal receipt."""
         self.open -= 1

@@ -119,3 +119,88 @@ async def test_a_line_about_a_record_names_its_source(plant: Any, capsys: pytest
     structlog.reset_defaults()
     assert (line["event"], line["source"], line["code"]) == ("dead_letter", "im.offline-messages/2/0", 90001)
     assert plant.outlet.letters[0][1]["pushgw-source"] == line["source"]
+
+
+def told(capsys: pytest.CaptureFixture[str], event: str) -> list[dict[str, Any]]:
+    """The lines of an event since the last look."""
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    return [line for line in lines if line["event"] == event]
+
+
+@pytest.mark.parametrize("form", ["json"], indirect=True)
+@pytest.mark.parametrize(
+    ("event", "answer"),
+    [("push_retry", b"retry"), ("unknown_answer", b"unknown"), ("adapter_defect", b"no action of ours")],
+)
+async def test_a_line_about_a_push_names_record_key_and_credential(
+    form: str,
+    plant: Any,
+    message: Message,
+    capsys: pytest.CaptureFixture[str],
+    event: str,
+    answer: bytes,
+) -> None:
+    """The coordinate and the MsgKey that its receipt has, and whose credential it was."""
+    await plant.with_devices("bob")
+    plant.answers["token-bob-d"] = [Response(status=200, body=answer)]
+    plant.intake.put(message("bob", MsgSeq=7, MsgRandom=9), partition=1)
+    await plant.until_idle()
+    [receipt] = plant.outlet.receipts
+    [line] = told(capsys, event)
+    assert line["source"] == receipt["PushGateway"]["Source"] == "im.offline-messages/1/0"
+    assert line["msg_key"] == receipt["MsgKey"] == "7_9_1795500000"
+    assert line["credential"] == 1
+
+
+@pytest.mark.parametrize("form", ["json"], indirect=True)
+async def test_a_deferred_push_is_found_by_its_first_coordinate(
+    form: str, plant: Any, message: Message, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each time that it is put off, and the defect that it ends with: the first record's coordinate, and where it stood."""
+    await plant.with_devices("bob")
+    plant.answers["token-bob-d"] = [Response(status=200, body=b"retry")] * 8
+    plant.intake.put(message("bob", MsgSeq=7, MsgRandom=9), partition=1)
+    await plant.until_idle()
+    [line] = told(capsys, "deferred")
+    assert (line["source"], line["msg_key"]) == ("im.offline-messages/1/0", "7_9_1795500000")
+    plant.gateway._codec.decode = lambda *_: _raise(TEXT)
+    await plant.come_back()
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    poisoned = {line["event"]: line for line in lines}
+    for event in ("poison_record", "dead_letter"):
+        assert poisoned[event]["source"] == "im.push-retries.5/0/0"
+        assert poisoned[event]["first_source"] == "im.offline-messages/1/0"
+
+
+@pytest.mark.parametrize("form", ["json"], indirect=True)
+async def test_a_lane_that_is_full_names_the_push_that_it_turned_away(
+    form: str, plant: Any, message: Message, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where it is one; of several it says how many."""
+    await plant.with_devices("bob", "eve", "joe")
+    plant.intake.put(message("bob"))
+    await plant.until_idle()
+    lane = plant.gateway.lanes[1]
+    lane._settings = lane._settings.model_copy(update={"backlog": 1})
+    plant.intake.put(message("bob"), message("eve", MsgSeq=7, MsgRandom=9))
+    await plant.until_idle()
+    [line] = told(capsys, "lane_full")
+    assert line["deferred"] == 1
+    assert (line["source"], line["msg_key"]) == ("im.offline-messages/0/2", "7_9_1795500000")
+    plant.intake.put(message("bob"), message("eve"), message("joe"))
+    await plant.until_idle()
+    [line] = told(capsys, "lane_full")
+    assert line["deferred"] == 2
+    assert "source" not in line
+
+
+async def test_a_long_topic_name_does_not_hide_a_source(
+    plant: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A coordinate is never taken for a token, however long its topic's name."""
+    set_up_logs(LogSettings(format="json", level="info"))
+    topic = "offline_messages_of_the_customers_in_the_second_region"
+    structlog.get_logger().info("push_retry", source=f"{topic}/1/2", first_source=f"{topic}/1/1")
+    [line] = told(capsys, "push_retry")
+    structlog.reset_defaults()
+    assert (line["source"], line["first_source"]) == (f"{topic}/1/2", f"{topic}/1/1")
