@@ -1,5 +1,5 @@
 """Fixtures for every folder: one real Apache Kafka for the whole run (`make test-kafka`, or `pytest -m kafka`), and
-real Redis servers (`make test-redis`, or `pytest -m redis`)."""
+real Redis servers (`make test-redis`, or `pytest -m redis`). At the end secret_hunt.py searches what tests left behind."""
 
 from __future__ import annotations
 
@@ -26,6 +26,12 @@ def _load(path: Path) -> ModuleType:
 
 redis_module = _load(Path(__file__).parent / "real_redis" / "server.py")
 broker_module = _load(Path(__file__).parent / "real_kafka" / "broker.py")
+hunt_module = _load(Path(__file__).parent / "secret_hunt.py")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The hunt is a plugin of its own."""
+    config.pluginmanager.register(hunt_module, "secret-hunt-hooks")
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,7 @@ from pushgw.vendor.checks import Summary
 from pushgw.vendor.plugin import installed_vendors
 
 MASK = "***"
+_SECRET_NAME = re.compile(r"secret|password|private_key", re.IGNORECASE)
 _USERINFO = re.compile(r"//[^/@]+@")
 
 app = typer.Typer(help="Credentials: list, check, add, rotate, remove; seal them.", no_args_is_help=True)
@@ -157,8 +158,10 @@ def _fields(reading: Reading) -> dict[str, str]:
 
 
 def _defaults(reading: Reading) -> dict[str, str]:
+    """As written; what would be a secret one table further up is masked."""
     table = reading.data.get("defaults")
-    return {str(k): str(v) for k, v in table.items()} if isinstance(table, dict) else {}
+    shown = table.items() if isinstance(table, dict) else ()
+    return {str(k): MASK if _SECRET_NAME.search(str(k)) else str(v) for k, v in shown}
 
 
 def _endpoint(reading: Reading, key: str) -> str:
