@@ -33,7 +33,6 @@ class Check(msgspec.Struct, frozen=True):
 
 
 _RESULTS = {Level.OK: Result.PASS, Level.WARNING: Result.WARN, Level.ERROR: Result.FAIL}
-_ORDER = list(Result)
 
 
 def offline_checks(reading: Reading, now: float) -> list[Check]:
@@ -49,17 +48,13 @@ def offline_checks(reading: Reading, now: float) -> list[Check]:
     return checks
 
 
-def worst(checks: Iterable[Check]) -> Check | None:
-    """The first of the worst; None of none."""
-    return max(checks, key=lambda check: _ORDER.index(check.result), default=None)
-
-
 def state_of(checks: Iterable[Check]) -> tuple[str, str]:
-    """``ok``, ``warning`` or ``unusable``, with the sentence that says why."""
-    bad = worst(checks)
-    if bad is None or bad.result in (Result.PASS, Result.SKIPPED):
-        return "ok", ""
-    return ("unusable" if bad.result is Result.FAIL else "warning"), bad.sentence
+    """``ok``, ``warning`` or ``unusable``, with all that makes it so: an end that is near is not hidden by another warning."""
+    found = list(checks)
+    for result, state in ((Result.FAIL, "unusable"), (Result.WARN, "warning")):
+        if said := [check.sentence for check in found if check.result is result]:
+            return state, "; ".join(said)
+    return "ok", ""
 
 
 def _of(finding: Finding) -> Check:

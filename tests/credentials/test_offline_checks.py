@@ -308,6 +308,18 @@ def test_what_is_about_to_expire_is_a_warning(
     assert re.search(words, sentence)
 
 
+def test_one_warning_does_not_hide_another(apns: Callable[..., Path], make: Any) -> None:
+    """`certs list` tells of a near end also where something else is doubtful; what makes it unusable comes alone."""
+    directory = apns(make.p12(make.certificate(days=20.5)), unheard_of="x")
+    found, sentence = state_of(checks_of(directory, make.now.timestamp()))
+    assert found == "warning"
+    assert "no such field" in sentence
+    assert "expires in 20 days" in sentence
+    _, over = state_of(checks_of(directory, make.now.timestamp() + 21 * DAY))
+    assert "expired on" in over
+    assert "no such field" not in over
+
+
 def test_what_expires_while_loaded_is_unusable(apns: Callable[..., Path], make: Any) -> None:
     """A certificate that was good when it was read is judged by the clock of now."""
     checks = checks_of(apns(), make.now.timestamp() + 401 * DAY)

@@ -10,7 +10,6 @@ import string
 import time
 import tomllib
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,8 @@ from typing import Any
 import httpx
 import pytest
 import structlog
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import NameOID
 from typer.testing import CliRunner
 
 from pushgw.assembly import credentials_of
@@ -30,6 +27,7 @@ from pushgw.credentials.form import is_secret
 from pushgw.sandbox import Sandbox
 from pushgw.settings import CredentialSettings, Settings
 from pushgw.vendor.plugin import installed_vendors
+from tests.e2e.certificate import write_certificate_credential
 from tests.secret_hunt import Secret, hunt, planted
 
 pytestmark = pytest.mark.parametrize("servers", ["embedded"], indirect=True)
@@ -65,27 +63,6 @@ def plant_secrets(certs: Path) -> None:
         path.write_text(json.dumps(file | {"private_key": pem(rsa.generate_private_key(65537, 2048))}))
     [p8] = certs.glob("*.p8")
     p8.write_text(pem(ec.generate_private_key(ec.SECP256R1())))
-
-
-def plant_certificate(certs: Path) -> None:
-    """An APNs credential by certificate, locked with a password."""
-    like = tomllib.loads((certs / "9001.toml").read_text())
-    key = rsa.generate_private_key(65537, 2048)
-    bundle, password = like["credential"]["bundle_id"], "planted-" + secrets.token_hex(8)
-    name = x509.Name([x509.NameAttribute(NameOID.USER_ID, bundle)])
-    now = datetime.now(UTC)
-    day = timedelta(days=1)
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    dated = builder.serial_number(7).not_valid_before(now - day).not_valid_after(now + 9 * day)
-    lock = serialization.BestAvailableEncryption(password.encode())
-    p12 = serialization.pkcs12.serialize_key_and_certificates(
-        b"push", key, dated.sign(key, hashes.SHA256()), None, lock
-    )
-    (certs / "push.p12").write_bytes(p12)
-    (certs / f"{P12}.toml").write_text(
-        f'business_id = {P12}\nvendor = "apns"\nendpoint = "{like["endpoint"]}"\nca_file = "{like["ca_file"]}"\n'
-        f'[credential]\np12_file = "push.p12"\npassword = "{password}"\nbundle_id = "{bundle}"\n'
-    )
 
 
 def break_credentials(good: Path, bad: Path) -> None:
@@ -169,7 +146,7 @@ async def test_no_planted_secret_comes_out(
     and what they say of broken files and vendors; a fault of every kind. The secrets were in use meanwhile."""
     certs = rig.home / "certs"
     plant_secrets(certs)
-    plant_certificate(certs)
+    write_certificate_credential(certs, P12, days=9, password="planted-" + secrets.token_hex(8))
     accounts = credentials_of(Settings(credentials=CredentialSettings(directory=certs))).accounts
     port = rig.sandbox.port
     await rig.sandbox.close()
