@@ -210,6 +210,7 @@ async def test_no_planted_secret_comes_out(
     planted_too = [
         *(f"{IN_AN_ADDRESS}{n}" for n in range(1, 4)),
         "planted-in-an-unknown-field",
+        "planted-among-defaults",
         "planted-in-no-toml",
     ]
     extra = [Secret(word, (word.encode(),)) for word in planted_too]
