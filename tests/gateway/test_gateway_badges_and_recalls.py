@@ -81,7 +81,7 @@ async def test_a_recall_takes_back_a_push_that_waits_for_its_repeat(plant: Any, 
     """What waits in a lane when its recall comes is not sent again: A6."""
     await plant.with_devices("bob")
     plant.answers["token-bob-d"] = [TransportError("no answer")] * 4
-    slow = plant.gateway._dispatcher._settings.model_copy(update={"backoff": 0.3, "backoff_max": 0.3})
+    slow = plant.gateway._dispatcher._settings.model_copy(update={"backoff": 1.5, "backoff_max": 1.5})
     plant.gateway._dispatcher._settings = slow
     body = message("bob")
     plant.intake.put(body)
