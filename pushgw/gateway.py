@@ -330,7 +330,7 @@ class Gateway:
         questions = []
         for work in works:
             try:
-                question = self._decider.ask(work.message, work.source)
+                question = self._decider.ask(work.message, work.source, work.created_ms)
             except Exception as error:  # noqa: BLE001  as in _decode
                 self._poisoned(work.record, error)
                 continue

@@ -76,12 +76,14 @@ class Decider:
         self.badges = badges or BadgeBook()
         self.limiter = limiter
 
-    def ask(self, message: OfflineMessage | NotAMessage, source: str) -> Admit:
-        """The questions that the store must answer before this message can be decided."""
+    def ask(self, message: OfflineMessage | NotAMessage, source: str, created_ms: int = 0) -> Admit:
+        """The questions that the store must answer before this message can be decided. ``source`` and ``created_ms`` are
+        the first record's; 0: not known."""
         if not isinstance(message, OfflineMessage) or message.send_result != 0:
             return Admit(
                 app=message.app,
                 source=source,
+                created_ms=created_ms,
                 event_key=None,
                 receivers=message.receivers,
                 claims=(),
@@ -93,6 +95,7 @@ class Decider:
         return Admit(
             app=message.app,
             source=source,
+            created_ms=created_ms,
             event_key=event_key(message),
             receivers=message.receivers,
             claims=claim_keys(message, self.policy),

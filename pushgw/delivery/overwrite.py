@@ -31,6 +31,7 @@ def ask(message: OfflineMessage, source: str) -> Admit:
     return Admit(
         app=message.app,
         source=source,
+        created_ms=message.record_time_ms,
         event_key=None,
         receivers=message.receivers,
         claims=(),

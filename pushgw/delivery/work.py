@@ -54,6 +54,11 @@ class Work(msgspec.Struct, kw_only=True):
         return self.returning.first_seen_ms if self.returning is not None else int(self.record.timestamp_ms)
 
     @property
+    def created_ms(self) -> int:
+        """The same, but 0 where a record that comes back does not say."""
+        return self.returning.created_ms if self.returning is not None else int(self.record.timestamp_ms)
+
+    @property
     def names(self) -> dict[str, str]:
         """What a log line about it is found by: the first record's coordinate, and the message's key where it has one."""
         key = self.message.msg_key

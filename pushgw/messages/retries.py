@@ -41,6 +41,9 @@ class Return(msgspec.Struct, frozen=True, kw_only=True):
 
     source: str
     first_seen_ms: int
+    """The first record's time; where the header is missing, that of the record itself."""
+    created_ms: int = 0
+    """The first record's time; 0 where the header is missing."""
     attempt: int = 1
     targets: tuple[tuple[str, str], ...] | None = None
     """(user, device id) pairs that are still open; None: the whole record."""
@@ -59,6 +62,7 @@ def read_return(headers: Headers, timestamp_ms: int) -> Return | None:
     return Return(
         source=_text(found, SOURCE, _COORDINATE, "topic/partition/offset"),
         first_seen_ms=_number(found, FIRST_SEEN, timestamp_ms),
+        created_ms=_number(found, FIRST_SEEN, 0),
         attempt=max(_number(found, ATTEMPT, 1), 1),
         targets=_read_targets(found.get(TARGETS)) if TARGETS in found else None,
     )

@@ -28,6 +28,9 @@ class Admit(msgspec.Struct, frozen=True, kw_only=True):
     app: int
     source: str
     """topic/partition/offset of the first record: owner of its claims and done marks."""
+    created_ms: int = 0
+    """The first record's Kafka timestamp, epoch ms; 0: not known. Done marks that were written before it, with a minute's
+    tolerance, are of an older record that had the same coordinate: they do not count."""
     event_key: str | None
     """Key of the EventId, or None."""
     receivers: tuple[str, ...]

@@ -17,6 +17,7 @@ import msgspec
 from pushgw.policy.dedup import Claim
 from pushgw.policy.facts import NO_OPTIONS, Options, ReceiverFacts, User
 from pushgw.state.documents import c2c_mark, group_mark, user_key
+from pushgw.state.marks import is_believed
 from pushgw.state.protocol import Admission, Admit
 from pushgw.state.redis_documents import Documents
 from pushgw.state.redis_keys import CLAIM, EVENT, MARK, SPAN, TOMBSTONE, USER, Shards
@@ -34,11 +35,14 @@ _NO_MARKS: frozenset[str] = frozenset()
 class Admitter:
     """Asks for one store."""
 
-    def __init__(self, link: Link, shards: Shards, documents: Documents, claim_ttl: int) -> None:
+    def __init__(
+        self, link: Link, shards: Shards, documents: Documents, claim_ttl: int, done_ttl: int
+    ) -> None:
         self._link = link
         self._shards = shards
         self._documents = documents
         self._claim_ttl = claim_ttl
+        self._done_ttl = done_ttl
 
     async def admit(self, batch: Sequence[Admit], now: int, *, peek: bool) -> list[Admission]:
         """Answers in order; ``peek`` claims nothing."""
@@ -50,11 +54,11 @@ class Admitter:
             if len(self._shards) > 1:
                 blocked = {*found.redelivered, *[i for i, value in found.done.items() if not value]}
                 await self._ask(self._claims(part, blocked), found, now, peek)
-            answers += found.admissions(part, now)
+            answers += found.admissions(part, now, self._done_ttl)
         return answers
 
     async def _ask(self, asked: Sequence[Question], found: Found, now: int, peek: bool) -> None:
-        head = (now, now + self._claim_ttl, self._claim_ttl, peek)
+        head = (now, now + self._claim_ttl, self._claim_ttl, self._done_ttl, peek)
         replies = await in_parallel(
             [
                 self._link.run(
@@ -82,6 +86,7 @@ class Admitter:
             asked = question(span)
             asked.spans.add(span)
             asked.sources.append(one.source)
+            asked.created.append(one.created_ms)
             asked.records.append(index)
         for asked in by_shard.values():
             asked.checked = len(asked.sources)
@@ -129,6 +134,8 @@ class Question:
         self.sources: list[str] = []
         self.checked = 0
         """So many of the sources are asked for done marks."""
+        self.created: list[int] = []
+        """When the records of these were made, epoch ms."""
         self.records: list[int] = []
         self.events: list[str] = []
         self.event_of: list[int] = []
@@ -176,7 +183,7 @@ class Question:
             *[claim + key for key in self.claims],
         ]
 
-    def header(self, now: int, expires: int, ttl: int, peek: bool) -> bytes:
+    def header(self, now: int, expires: int, ttl: int, done_ttl: int, peek: bool) -> bytes:
         """The script's argument."""
         return _encode(
             (
@@ -184,8 +191,10 @@ class Question:
                 now,
                 expires,
                 ttl,
+                done_ttl,
                 peek,
                 self.sources,
+                self.created,
                 self.checked,
                 len(self.spans),
                 self.event_of,
@@ -230,7 +239,7 @@ class Found:
         for index, owner in _pairs(owners):
             self._owners[index if whole else question.claim_at[index]] = owner.decode()
 
-    def admissions(self, batch: Sequence[Admit], now: int) -> list[Admission]:
+    def admissions(self, batch: Sequence[Admit], now: int, done_ttl: int) -> list[Admission]:
         """An answer to each record."""
         users = self._users
         plain = not (self.done or self.redelivered or self._buried or self._options or self._owners)
@@ -243,7 +252,7 @@ class Found:
         answers = []
         for index, one in enumerate(batch):
             done = self.done.get(index)
-            marks = _marks(done, now) if done else {}
+            marks = _marks(done, one.created_ms, now, done_ttl) if done else {}
             owners = self._of_each(one, claim, len(one.claims), self._owners.get)
             recalled = self._of_each(one, tombstone, len(one.tombstones), self._is_buried)
             receivers = [
@@ -306,6 +315,7 @@ def _whole(batch: Sequence[Admit], tag: str) -> Question:
     """All of it, for the only shard: every answer belongs where it stands."""
     question = Question(tag)
     sources = question.sources = [one.source for one in batch]
+    question.created = [one.created_ms for one in batch]
     question.checked = len(batch)
     question.spans = {source[:-MARK] for source in sources}
     events = [(n, one.event_key) for n, one in enumerate(batch, 1) if one.event_key is not None]
@@ -353,10 +363,10 @@ def _pairs(flat: list[Any]) -> Iterator[tuple[int, bytes]]:
     return zip(flat[::2], flat[1::2], strict=True)
 
 
-def _marks(lines: bytes, now: int) -> dict[str, frozenset[str]]:
+def _marks(lines: bytes, created_ms: int, now: int, done_ttl: int) -> dict[str, frozenset[str]]:
     """Device ids by user, of what is done of a record and still counts."""
     marks: dict[str, set[str]] = {}
     for expires, user, device in _lines(lines):
-        if expires > now:
+        if expires > now and is_believed(expires, created_ms, now, done_ttl):
             marks.setdefault(user, set()).add(device)
     return {user: frozenset(found) for user, found in marks.items()}

@@ -18,6 +18,9 @@ pushed              hash    credential -> when a push of it was last accepted (i
 layout              string  version and number of shards (in shard 0)
 pushgw:{credentials}  hash  sealed credentials by certificate id, and a version that rises; whole, of no shard
 ==================  ======  ============================================================================
+
+A line with two empty names is a mark of all of a record, to which marks of a part have come: of another record that has
+the same coordinate.
 """
 
 from __future__ import annotations

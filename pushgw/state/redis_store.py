@@ -68,7 +68,7 @@ class RedisStore:
         self._shards = Shards(settings.shards if self._link.clustered else 1)
         documents = Documents()
         self._documents = documents
-        self._admitter = Admitter(self._link, self._shards, documents, settings.claim_ttl)
+        self._admitter = Admitter(self._link, self._shards, documents, settings.claim_ttl, settings.done_ttl)
         self._users = UserBook(self._link, self._shards, documents)
         self._suspects = SuspectList(self._link, self._shards.tags[0])
         self._good_pushes = GoodPushes(self._link, self._shards.tags[0])

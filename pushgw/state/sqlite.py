@@ -106,13 +106,17 @@ class SqliteStore:
         if not batch:
             return []
         expires = int(now) + self._claim_ttl
-        return await self._write(lambda db: admit(db, self._memory, batch, int(now), expires=expires))
+        return await self._write(
+            lambda db: admit(db, self._memory, batch, int(now), expires=expires, done_ttl=self._done_ttl)
+        )
 
     async def peek(self, batch: Sequence[Admit], now: float) -> list[Admission]:
         """The same answers; nothing is claimed."""
         if not batch:
             return []
-        return await self._read(lambda db: admit(db, Memory(), batch, int(now), expires=None))
+        return await self._read(
+            lambda db: admit(db, Memory(), batch, int(now), expires=None, done_ttl=self._done_ttl)
+        )
 
     async def settle(self, batch: Sequence[Settlement], now: float) -> None:
         """Done marks and badges."""

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 import msgspec
 
 from pushgw.policy.facts import NO_OPTIONS, NOBODY, Options, ReceiverFacts, User
+from pushgw.state.marks import is_believed
 from pushgw.state.protocol import Admission, Admit
 from pushgw.state.sqlite_claims import claim
 from pushgw.state.sqlite_memory import Memory
@@ -24,7 +25,7 @@ from pushgw.state.sqlite_settle import MARK, settled_sources
 
 _ASK = f"""
 SELECT
- (SELECT json_group_array(json_array(d.source, d.user, d.device))
+ (SELECT json_group_array(json_array(d.source, d.user, d.device, d.expires))
   FROM json_each(?2) j CROSS JOIN done d ON d.source = j.value WHERE d.expires > ?7),
  (SELECT json_group_array(j.key)
   FROM json_each(?3) j CROSS JOIN tombstones t ON t.key = j.value WHERE t.expires > ?7),
@@ -34,7 +35,7 @@ SELECT
   WHERE EXISTS (SELECT 1 FROM options o WHERE o.key >= j.value || ' ' AND o.key < j.value || '!')),
  *
 FROM
- (SELECT group_concat(j.key), group_concat('[' || s.marks || ']')
+ (SELECT group_concat(j.key), group_concat(s.expires), group_concat('[' || s.marks || ']')
   FROM json_each(?1) j CROSS JOIN settled s ON s.span = j.value WHERE s.expires > ?7),
  {USERS_BY_KEY.format(keys="?4")}
 """  # noqa: S608  constant text
@@ -44,17 +45,22 @@ _NO_MARKS: frozenset[str] = frozenset()
 _NO_OWNER: list[str | None] = [None]
 
 _indices = msgspec.json.Decoder(list[int]).decode
-_done_hits = msgspec.json.Decoder(list[tuple[str, str, str]]).decode
+_done_hits = msgspec.json.Decoder(list[tuple[str, str, str, int]]).decode
 _option_hits = msgspec.json.Decoder(list[tuple[int, int]]).decode
 
 
 def admit(
-    database: sqlite3.Connection, memory: Memory, batch: Sequence[Admit], now: int, *, expires: int | None
+    database: sqlite3.Connection,
+    memory: Memory,
+    batch: Sequence[Admit],
+    now: int,
+    *,
+    expires: int | None,
+    done_ttl: int,
 ) -> list[Admission]:
-    """Answers in order. ``expires`` (epoch s) is the end of new claims; None claims nothing."""
-    found = _Found(database, memory, batch, now)
-    settled = found.settled
-    claiming = [one for one in batch if one.source not in settled] if settled else batch
+    """Answers in order. ``expires`` (epoch s) is the end of new claims; None claims nothing. ``done_ttl``, s."""
+    found = _Found(database, memory, batch, now, done_ttl)
+    claiming = [one for one in batch if not found.is_settled(one)] if found.marked else batch
     verdicts = claim(database, claiming, now, expires=expires)
     if verdicts is None and found.plain:
         return [
@@ -66,11 +72,12 @@ def admit(
     answers = []
     for one in batch:
         redelivered_of, owners = None, _NO_OWNER
-        if verdicts is not None and one.source not in settled:
+        settled = found.is_settled(one)
+        if verdicts is not None and not settled:
             redelivered_of, owners = next(judged)
         answers.append(
             Admission(
-                settled=one.source in settled,
+                settled=settled,
                 redelivered_of=redelivered_of,
                 receivers=found.receivers(one, users, owners or _NO_OWNER),
             )
@@ -83,14 +90,16 @@ class _Found:
 
     users: list[User]
     """One for each receiver of each record."""
-    settled: set[str]
-    """Sources of the batch's records that are settled."""
+    marked: dict[str, int]
+    """Sources with a done mark of a whole record -> the end of the latest, epoch s."""
     plain: bool
     """Each record has one receiver, and of none is more known than the user."""
 
     def __init__(
-        self, database: sqlite3.Connection, memory: Memory, batch: Sequence[Admit], now: int
+        self, database: sqlite3.Connection, memory: Memory, batch: Sequence[Admit], now: int, done_ttl: int
     ) -> None:
+        self._now = now
+        self._done_ttl = done_ttl
         keys = [f"{one.app} {user}" for one in batch for user in one.receivers]  # user_key, for speed
         missing = memory.missing(keys)
         options = _option_keys(batch, memory.optioned, set(missing)) if missing or memory.optioned else []
@@ -110,22 +119,27 @@ class _Found:
         ).fetchone()
         if missing:
             optioned = [missing[index] for index in _indices(row[3])]
-            memory.learn(missing, decode_users(missing, row[6:]), optioned)
+            memory.learn(missing, decode_users(missing, row[7:]), optioned)
         self.users = list(map(memory.users.__getitem__, keys))
-        self.settled = settled_sources(batch, spans, row[4], row[5])
-        self._done: dict[str, dict[str, set[str]]] = {}
-        for source, name, device in _done_hits(row[0]):
-            self._done.setdefault(source, {}).setdefault(name, set()).add(device)
+        self.marked = settled_sources(batch, spans, row[4], row[5], row[6])
+        self._done: dict[str, list[tuple[str, str, int]]] = {}
+        for source, name, device, end in _done_hits(row[0]):
+            self._done.setdefault(source, []).append((name, device, end))
         self._buried = {tombstones[index] for index in _indices(row[1])}
         self._options = {options[index]: option for index, option in _option_hits(row[2])}
         others = [one for one in batch if len(one.receivers) != 1]
-        self.plain = not (others or self.settled or self._done or self._buried or self._options)
+        self.plain = not (others or self.marked or self._done or self._buried or self._options)
+
+    def is_settled(self, one: Admit) -> bool:
+        """Whether this very record was settled as a whole."""
+        end = self.marked.get(one.source)
+        return end is not None and is_believed(end, one.created_ms, self._now, self._done_ttl)
 
     def receivers(
         self, one: Admit, users: Iterator[User], owners: Sequence[str | None]
     ) -> tuple[ReceiverFacts, ...]:
         """The facts of a record's receivers, whose users are next."""
-        done = self._done.get(one.source, _NO_DONE)
+        done = self._done_of(one) if one.source in self._done else _NO_DONE
         if not one.receivers:
             return (self._facts(one, 0, "", NOBODY, owners[0], done),)
         if len(owners) == 1:
@@ -136,6 +150,14 @@ class _Found:
                 for index, name in enumerate(one.receivers)
             ]
         )
+
+    def _done_of(self, one: Admit) -> dict[str, set[str]]:
+        """User -> devices of the record that are done."""
+        done: dict[str, set[str]] = {}
+        for name, device, end in self._done[one.source]:
+            if is_believed(end, one.created_ms, self._now, self._done_ttl):
+                done.setdefault(name, set()).add(device)
+        return done
 
     def _facts(
         self,

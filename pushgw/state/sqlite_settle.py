@@ -33,23 +33,29 @@ _SET = (
 _WHOLE = ("", "")
 """What a record without receivers has as its only part."""
 
-_indices = msgspec.json.Decoder(list[int]).decode
+_integers = msgspec.json.Decoder(list[int]).decode
 _marks = msgspec.json.Decoder(list[list[str]]).decode
 
 
 def settled_sources(
-    batch: Sequence[Admit], spans: Sequence[str], indices: str | None, marks: str | None
-) -> set[str]:
-    """The settled sources of a batch, by the rows of its spans: the span of each as an index, and its marks."""
+    batch: Sequence[Admit], spans: Sequence[str], indices: str | None, expires: str | None, marks: str | None
+) -> dict[str, int]:
+    """The settled sources of a batch and the end (epoch s) of each one's latest mark, by the rows of its spans: the span of
+    each as an index, the end of its marks, and these."""
     if not marks:
-        return set()
+        return {}
     sources = {one.source for one in batch}
-    return {
-        source
-        for index, ends in zip(_indices(f"[{indices}]"), _marks(f"[{marks}]"), strict=True)
-        for end in ends
-        if (source := spans[index] + end) in sources
-    }
+    rows = zip(_integers(f"[{indices}]"), _integers(f"[{expires}]"), _marks(f"[{marks}]"), strict=True)
+    hits = [
+        (source, end)
+        for index, end, marks_of in rows
+        for mark in marks_of
+        if (source := spans[index] + mark) in sources
+    ]
+    latest: dict[str, int] = {}
+    for source, end in hits:
+        latest[source] = max(end, latest.get(source, 0))
+    return latest
 
 
 def settle(database: sqlite3.Connection, memory: Memory, batch: Sequence[Settlement], expires: int) -> None:

@@ -76,8 +76,8 @@ class ListIntake:
         """One record on a topic of ours, with headers, as the outlet wrote it."""
         self._headers = tuple(headers)
         self.put(record.value or b"", topic=topic, at=at)
-        key, first, raw = self.batches._queue.pop()  # type: ignore[attr-defined]  # the entry just made
-        self.batches.put_nowait((key, first, raw, self._headers))
+        key, first, raw, *_ = self.batches._queue.pop()  # type: ignore[attr-defined]  # the entry just made
+        self.batches.put_nowait((key, first, raw, self._headers, NOW + 500))
 
     def put(
         self,
@@ -85,16 +85,17 @@ class ListIntake:
         topic: str = MESSAGES,
         partition: int = 0,
         at: int | None = None,
+        made: float = NOW,
     ) -> None:
-        """One batch of records."""
+        """One batch of records, ``made`` (epoch s) is their Kafka timestamp."""
         key = (topic, partition)
         first = self._offsets.get(key, 0) if at is None else at
         self._offsets[key] = first + len(values)
         raw = [v if isinstance(v, bytes) else json.dumps(v).encode() for v in values]
-        self.batches.put_nowait((key, first, raw))
+        self.batches.put_nowait((key, first, raw, (), made))
         self.untaken += 1
 
-    def _taken(self, key: tuple[str, int], first: int, values: list[bytes], headers: Any = ()) -> Batch:
+    def _taken(self, key: tuple[str, int], first: int, values: list[bytes], headers: Any, made: float) -> Batch:
         epoch = self.ledger.open_many(key, range(first, first + len(values)))
         self.untaken -= 1
         return Batch(
@@ -104,7 +105,7 @@ class ListIntake:
                     key=b"k",
                     value=value,
                     headers=headers,
-                    timestamp_ms=int(NOW * 1000) + (500_000 if headers else 0),
+                    timestamp_ms=int(made * 1000),
                     epoch=epoch,
                 )
                 for n, value in enumerate(values)

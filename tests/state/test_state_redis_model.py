@@ -68,6 +68,8 @@ events = st.one_of(
     ),
     st.builds(BadgeSet, unread=st.integers(0, 9), **common),
 )
+created = st.sampled_from([0, NOW + 61, NOW + 63, NOW + 66]).map(lambda s: s * 1000)
+"""With a minute's tolerance between the steps: some believe a mark, some do not, some are in the future."""
 sources = st.integers(0, 5).map(lambda n: f"im/0/{n}")
 claims = st.builds(
     Claim,
@@ -86,6 +88,7 @@ def questions(draw: st.DrawFn) -> Admit:
     return Admit(
         app=draw(st.sampled_from([0, 1])),
         source=draw(sources),
+        created_ms=draw(created),
         event_key=draw(st.none() | st.sampled_from(["e1", "e2"])),
         receivers=receivers,
         claims=tuple([draw(claims) for _ in range(draw(st.sampled_from(some)))]),

@@ -85,10 +85,13 @@ def ask(
     group: str | None = None,
     topic: str | None = None,
     app: int = 0,
+    created: float = 0,
 ) -> Admit:
+    """``created`` in s."""
     return Admit(
         app=app,
         source=source,
+        created_ms=int(created * 1000),
         event_key=event,
         receivers=to,
         claims=claims,
@@ -308,6 +311,84 @@ async def test_record_without_receivers(store: StateStore) -> None:
     assert answer.receivers == (ReceiverFacts(claimed_by="im/0/1", recalled=True),)
     await store.settle([Settlement(source="im/0/1", done=(("", ""),), complete=True)], NOW)
     assert (await one(store, question)).settled
+
+
+@pytest.mark.parametrize(
+    ("created", "believes"),
+    [
+        pytest.param(NOW - 100, True, id="older than the mark"),
+        pytest.param(NOW + 60, True, id="a minute is the clocks'"),
+        pytest.param(NOW + 60.001, False, id="newer than the mark"),
+        pytest.param(NOW + 3600, False, id="made just now"),
+        pytest.param(NOW + 3660, False, id="made just now, by a clock that is ahead"),
+        pytest.param(NOW + 3660.001, True, id="dated into the future"),
+        pytest.param(0, True, id="not known"),
+        pytest.param(-0.001, True, id="a record without a timestamp"),
+    ],
+)
+@pytest.mark.parametrize("to", [("bob",), ()], ids=["to somebody", "to nobody"])
+async def test_a_mark_from_before_the_record_is_another_records(
+    store: StateStore, created: float, believes: bool, to: tuple[str, ...]
+) -> None:
+    """A topic made anew uses coordinates again: a record that is newer than its coordinate's done mark is not settled by
+    it, and claims; who cannot tell when it was made believes the mark."""
+    await store.settle([Settlement(source="im/0/1", done=(("", ""),), complete=True)], NOW)
+    question = ask("im/0/1", to, created=created, event="e", claims=(Claim("k", 100),))
+    [looked] = await store.peek([question], NOW + 3600)
+    answer = await one(store, question, NOW + 3600)
+    assert (answer.settled, looked.settled) == (believes, believes)
+    assert answer.receivers == (ReceiverFacts(),)
+    expected = None if believes else "im/0/1"
+    assert await owner(store, "im/0/2", Claim("k", 100), NOW + 3600) == expected
+
+
+@pytest.mark.parametrize(("created", "believes"), [(NOW + 60, True), (NOW + 61, False), (0, True)])
+async def test_marks_of_a_part_from_before_the_record_are_another_records(
+    store: StateStore, created: float, believes: bool
+) -> None:
+    """The same of marks of a part: the new record's receivers are all open, until it has marks of its own."""
+    await store.settle([Settlement(source="im/0/1", done=(("bob", "d1"), ("eve", "")), complete=False)], NOW)
+    question = ask("im/0/1", ("bob", "eve"), created=created)
+    answer = await one(store, question, NOW + 3600)
+    assert [facts.done for facts in answer.receivers] == ([{"d1"}, {""}] if believes else [set(), set()])
+    await store.settle([Settlement(source="im/0/1", done=(("bob", "d2"),), complete=False)], NOW + 3600)
+    answer = await one(store, question, NOW + 3601)
+    assert [facts.done for facts in answer.receivers] == (
+        [{"d1", "d2"}, {""}] if believes else [{"d2"}, set()]
+    )
+
+
+async def test_a_new_record_at_a_used_coordinate_has_marks_of_its_own(store: StateStore) -> None:
+    """In part and as a whole it is settled like any other, and the old record, should it come again, still is."""
+    later = NOW + 3600
+    old, new = ask("im/0/1", created=NOW), ask("im/0/1", created=later)
+    await store.settle([Settlement(source="im/0/1", complete=True)], NOW)
+    await store.settle([Settlement(source="im/0/1", done=(("bob", "d1"),), complete=False)], later)
+    answer = await one(store, new, later)
+    assert (answer.settled, answer.receivers[0].done) == (False, {"d1"})
+    await store.settle([Settlement(source="im/0/1", done=(("bob", "d2"),), complete=False)], later + 1)
+    answer = await one(store, new, later + 1)
+    assert (answer.settled, answer.receivers[0].done) == (False, {"d1", "d2"})
+    assert (await one(store, old, later + 1)).settled
+    await store.settle([Settlement(source="im/0/1", complete=True)], later + 2)
+    assert (await one(store, new, later + 2)).settled
+    assert (await one(store, old, later + 2)).settled
+
+
+async def test_two_records_of_one_coordinate_in_one_batch(store: StateStore) -> None:
+    """A replay of the old record and the new one: each is judged by its own time, whichever stands first."""
+    later = NOW + 3600
+    await store.settle(
+        [
+            Settlement(source="im/0/1", complete=True),
+            Settlement(source="im/0/2", done=(("bob", "d1"),), complete=False),
+        ],
+        NOW,
+    )
+    times = [("im/0/1", NOW), ("im/0/1", later), ("im/0/1", NOW), ("im/0/2", later), ("im/0/2", NOW)]
+    answers = await store.admit([ask(source, created=created) for source, created in times], later)
+    assert [answer.settled for answer in answers] == [True, False, True, False, False]
+    assert [answer.receivers[0].done for answer in answers[3:]] == [set(), {"d1"}]
 
 
 # --- users, devices, options --------------------------------------------------------------------------------

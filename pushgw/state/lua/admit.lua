@@ -1,16 +1,23 @@
 -- What one shard knows of a batch, and the claims that the batch takes there: one call, all of it or nothing.
 --
 -- KEYS: spans of done marks, event keys, tombstones, users, dedup claims, in this order.
--- ARGV[1], msgpack: shard's prefix, now, end of new claims (s), their life (s), whether to look only, sources, how many of
--- them are asked for done marks, how many spans, the source of each event (index), how many tombstones,
+-- ARGV[1], msgpack: shard's prefix, now, end of new claims (s), their life (s), that of done marks (s), whether to look only,
+-- sources, when those that are asked for done marks were made (ms), how many these are, how many spans, the source of each event (index), how many tombstones,
 -- for each run of users their number and the names of their options, the source of each claim, claims with a window:
 -- index -> time, window.
 -- Claims of a source that is found settled, or whose EventId is another's, are not taken.
 local call, match, sub, abs = redis.call, string.match, string.sub, math.abs
-local prefix, now, expires, ttl, peek, sources, checked, spans, events, tombstones, runs, claims, timed =
-  unpack(cmsgpack.unpack(ARGV[1]))
+local prefix, now, expires, ttl, done_ttl, peek, sources, created, checked, spans, events, tombstones, runs, claims,
+  timed = unpack(cmsgpack.unpack(ARGV[1]))
+local CLOCKS_APART = 60
 local at = spans
 local blocked = {}
+
+-- The same as is_believed in marks.py: a mark from before the record is another's.
+local function believed(ending, made)
+  if made <= 0 or made > (now + CLOCKS_APART) * 1000 then return true end
+  return (ending - done_ttl + CLOCKS_APART) * 1000 >= made
+end
 
 local done = {}
 if checked > 0 then
@@ -31,13 +38,14 @@ if checked > 0 then
     for n, i in ipairs(members_of[span]) do
       local value = found[n]
       if value then
-        if sub(value, 1, 1) == '[' then
-          done[#done + 1] = i - 1
-          done[#done + 1] = value
-        elseif tonumber(value) > now then
+        local ending = tonumber(value) or tonumber(match(value, '^%[(%d+),"",""%]\n'))
+        if ending and ending > now and believed(ending, created[i]) then
           blocked[i] = true
           done[#done + 1] = i - 1
           done[#done + 1] = ''
+        elseif sub(value, 1, 1) == '[' then
+          done[#done + 1] = i - 1
+          done[#done + 1] = value
         end
       end
     end

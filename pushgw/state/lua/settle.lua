@@ -35,10 +35,9 @@ end
 
 for _, part in ipairs(parts) do
   local key, mark = prefix .. 's:' .. sub(part[1], 1, -3), sub(part[1], -2)
-  local known = call('HGET', key, mark)
-  if not known or sub(known, 1, 1) == '[' then
-    call('HSET', key, mark, (known or '') .. part[2])
-    call('EXPIRE', key, ttl)
-  end
+  local known = call('HGET', key, mark) or ''
+  if tonumber(known) then known = '[' .. known .. ',"",""]\n' end -- of all of it: perhaps of an older record
+  call('HSET', key, mark, known .. part[2])
+  call('EXPIRE', key, ttl)
 end
 return 1
