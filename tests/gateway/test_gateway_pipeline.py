@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import json
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,8 @@ from structlog.testing import capture_logs
 
 from pushgw.delivery.shipment import Parcel, Shipment
 from pushgw.delivery.work import Work
+from pushgw.kafka.intake import Record
+from pushgw.messages.model import Source
 from pushgw.vendor.http import Response, TransportError
 
 Make = Callable[..., Any]
@@ -116,6 +119,61 @@ async def test_a_done_mark_stops_a_settled_record(plant: Any, message: Make, mak
     await again.until_idle()
     assert again.sent == []
     assert again.outlet.receipts == []
+    await again.stop()
+
+
+async def later(plant: Any, make_plant: Make, seconds: float = 3600) -> Any:
+    """The gateway after a crash, so much later."""
+    await plant.crash()
+    again = make_plant()
+    again.now = plant.now + seconds
+    await again.start()
+    return again
+
+
+async def test_a_new_record_at_a_used_offset_is_no_old_one(
+    plant: Any, message: Make, make_plant: Make
+) -> None:
+    """Invariant 1: a topic made anew begins at offset 0 again, and its records are pushed and receipted, though there are
+    done marks of their coordinates. The old record, delivered again, is not; nor is the new one when it comes again."""
+    await plant.with_devices("bob")
+    old, new = message("bob"), message("bob")
+    no_message = {"CallbackCommand": "State.StateChange", "Info": {"To_Account": "bob", "Action": "Login"}}
+    plant.intake.put(old, message("bob"))
+    await plant.until_idle()
+    again = await later(plant, make_plant)
+    again.intake.put(old, at=0)
+    await again.until_idle()
+    assert (again.sent, again.outlet.receipts) == ([], [])
+    again.intake.put(new, no_message, at=0, made=again.now)
+    await again.until_idle()
+    assert [request.body for request in again.sent] == [b"text 2"]
+    assert sorted(code for _, _, code in verdicts(again)) == ["", "A3"]
+    last = await later(again, make_plant)
+    last.intake.put(new, no_message, at=0, made=again.now)
+    await last.until_idle()
+    assert (last.sent, last.outlet.receipts) == ([], [])
+    await last.stop()
+
+
+@pytest.mark.parametrize("dated", [True, False], ids=["with the first time", "without"])
+async def test_a_settled_record_that_is_replayed_stays_settled(
+    plant: Any, message: Make, make_plant: Make, dated: bool
+) -> None:
+    """What comes back has the time of the first record, whatever its own timestamp is; where it has none the mark is
+    believed."""
+    await plant.with_devices("bob")
+    body = message("bob")
+    plant.intake.put(body)
+    await plant.until_idle()
+    again = await later(plant, make_plant)
+    headers = [("pushgw-source", b"im.offline-messages/0/0")]
+    if dated:
+        headers.append(("pushgw-first-seen", b"%d" % (plant.now * 1000)))
+    record = Record(Source("x", 0, 0), b"k", json.dumps(body).encode(), (), 0, 0)
+    again.intake.put_back(TOPIC[0], record, headers, at=1)
+    await again.until_idle()
+    assert (again.sent, again.outlet.receipts) == ([], [])
     await again.stop()
 
 
