@@ -95,7 +95,9 @@ class ListIntake:
         self.batches.put_nowait((key, first, raw, (), made))
         self.untaken += 1
 
-    def _taken(self, key: tuple[str, int], first: int, values: list[bytes], headers: Any, made: float) -> Batch:
+    def _taken(
+        self, key: tuple[str, int], first: int, values: list[bytes], headers: Any, made: float
+    ) -> Batch:
         epoch = self.ledger.open_many(key, range(first, first + len(values)))
         self.untaken -= 1
         return Batch(

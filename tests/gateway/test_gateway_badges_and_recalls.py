@@ -124,6 +124,19 @@ async def test_a_recall_overwrites_what_is_shown(make_plant: Make, message: Make
     await plant.stop()
 
 
+async def test_a_recall_at_a_used_offset_overwrites(make_plant: Make, message: Make) -> None:
+    """The topic was made anew and a recall stands where a settled record stood: that record's mark is not its own."""
+    plant = await overwriting(make_plant)
+    body = message("bob")
+    plant.intake.put(body)
+    await plant.until_idle()
+    plant.now += 3600
+    plant.intake.put(recall(body), at=0, made=plant.now)
+    await plant.until_idle()
+    assert [request.body.decode() for request in plant.sent] == ["text 1", "对方撤回了一条消息"]
+    await plant.stop()
+
+
 async def test_a_recall_never_makes_a_new_notification(make_plant: Make, message: Make) -> None:
     """Nothing is sent for a message that was not shown, to a user who is not to be disturbed, or to an app in the foreground."""
     plant = await overwriting(make_plant)
