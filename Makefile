@@ -74,7 +74,7 @@ NATIVE_SOURCES := $(wildcard native/src/*.rs) native/Cargo.toml native/Cargo.loc
 MATURIN := maturin==1.16.0
 
 $(NATIVE): $(STAMP) $(NATIVE_SOURCES)
-	@command -v cargo >/dev/null || { echo "make native: needs Rust 1.85 or newer (no 'cargo' found; see https://rustup.rs); everything else does without"; exit 1; }
+	@cargo --version >/dev/null 2>&1 || { echo "make native: needs Rust 1.85 or newer (no 'cargo' that works; see https://rustup.rs); everything else does without"; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check '$(MATURIN)'
 	$(BIN)/maturin build --quiet --release --locked --manifest-path native/Cargo.toml --interpreter $(BIN)/python --out native/dist
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-index --force-reinstall --find-links native/dist pushgw-native
@@ -83,7 +83,7 @@ $(NATIVE): $(STAMP) $(NATIVE_SOURCES)
 native: $(NATIVE) ## build and install the native transport (Rust); dispatch.transport = "native" uses it
 
 native-check: $(STAMP) ## format and lints of the native transport (Rust)
-	@command -v cargo >/dev/null || { echo "make native-check: needs Rust 1.85 or newer (no 'cargo' found; see https://rustup.rs)"; exit 1; }
+	@cargo --version >/dev/null 2>&1 || { echo "make native-check: needs Rust 1.85 or newer (no 'cargo' that works; see https://rustup.rs)"; exit 1; }
 	cd native && cargo fmt --check
 	cd native && PYO3_PYTHON=$(CURDIR)/$(BIN)/python cargo clippy --quiet --locked --all-targets -- -D warnings
 
@@ -91,7 +91,7 @@ test-native: native native-check ## the transports' tests with the native one am
 	$(BIN)/python -c 'import pushgw_native'
 	$(BIN)/pytest tests/vendor -k native
 
-bench: $(STAMP) $(if $(shell command -v cargo),$(NATIVE)) ## CPU us per push and pushes/s, as ratios to a baseline of the same run
+bench: $(STAMP) $(if $(shell cargo --version 2>/dev/null),$(NATIVE)) ## CPU us per push and pushes/s, as ratios to a baseline of the same run
 	$(BIN)/python -m bench
 
 docs: $(STAMP) ## write again what is made from code: README's tables, docs/reasons.md, vendors.md, metrics.md, alerts
