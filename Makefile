@@ -43,7 +43,7 @@ $(KAFKA_LIB)/.fetched: tests/kafka/pom.xml
 	@touch $@
 
 test-kafka: $(STAMP) $(KAFKA_LIB)/.fetched ## end-to-end tests on a real Apache Kafka (Java 17, Maven)
-	$(BIN)/pytest -m kafka tests
+	$(BIN)/pytest -n 2 --dist loadfile -m kafka tests
 
 test-redis: $(STAMP) ## state on a real Redis: alone, as a cluster, behind sentinels (redis-server 7 or Valkey)
 	@command -v redis-server >/dev/null || command -v valkey-server >/dev/null || { echo "make test-redis: needs redis-server 7 or newer, or valkey-server (Debian: apt-get install redis-server); 'make test' does without"; exit 1; }

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,10 +29,9 @@ pytestmark = pytest.mark.chaos
     ],
 )
 def test_a_planted_bug_is_caught(
-    bug: str, more: tuple[str, ...], sins: tuple[str, ...], tmp_path: Path
+    bug: str, more: tuple[str, ...], sins: tuple[str, ...], tmp_path: Path, tree: Path
 ) -> None:
     """With the patch the short run ends with code 1 and names these sins; a patch that does not fit is a failure."""
-    tree = _copy(tmp_path / "tree")
     patch = HERE / "planted" / f"{bug}.patch"
     no_repository = {**os.environ, "GIT_CEILING_DIRECTORIES": str(tmp_path)}
     subprocess.run(["git", "apply", str(patch)], check=True, cwd=tree, env=no_repository)
@@ -39,6 +39,14 @@ def test_a_planted_bug_is_caught(
     assert code == 1
     for sin in sins:
         assert facts[sin] > 0, facts
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Iterator[Path]:
+    """A copy of the checkout. It goes again: the tests in it have secrets written in them, and the hunt would find these."""
+    tree = _copy(tmp_path / "tree")
+    yield tree
+    shutil.rmtree(tree)
 
 
 def _copy(tree: Path) -> Path:
