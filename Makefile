@@ -23,7 +23,8 @@ demo: $(STAMP) ## the main job on embedded parts: what is pushed, what is not, a
 	$(BIN)/pushgw demo
 
 test: $(STAMP) ## all tests but those that need a real Apache Kafka, Redis or Prometheus
-	$(BIN)/pytest -n $(JOBS) --dist loadfile
+	$(BIN)/pytest tests/workers # starts and kills processes: alone, without others beside it
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --ignore=tests/workers
 
 coverage: $(STAMP) ## branches of vendors/ that the tests take: at least 95 %
 	$(BIN)/coverage run -m pytest tests/vendors tests/vendor tests/credentials --ignore tests/vendor/test_transports.py
