@@ -133,6 +133,7 @@ class Gateway:
         loops = [
             *pipelines,
             self._settle_loop(),
+            self._settler.keep_rounds(),
             self._commit_loop(),
             self._expire_loop(),
             self._review_loop(),
@@ -511,7 +512,7 @@ class Gateway:
 
     async def _settle_loop(self) -> None:
         await self._dead_tokens.restore()
-        await self._settler.run()
+        await self._settler.publish_rounds()
 
     async def _commit_loop(self) -> None:
         while True:

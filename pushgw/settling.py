@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+import msgspec
 import structlog
 
 from pushgw.dead_tokens import DeadTokens, Verdict
@@ -31,8 +32,23 @@ _DEFERRED = End.DEFERRED
 _NO_TOKEN: Verdict = ("", "")
 
 
+class _Told(msgspec.Struct, frozen=True):
+    """A round whose receipts are acknowledged: what the store and the ledger are to be told of it."""
+
+    settlements: list[Settlement]
+    over: list[Work]
+    """Nothing of them is open any more."""
+    letters: list[DeadLetter]
+    shown: list[Shown]
+    now: float
+
+
 class Settler:
-    """Gathers what has ended while the last round is under way, and settles it in one go."""
+    """Gathers what has ended while the last round is under way, and settles it in one go.
+
+    A round has two halves, each a loop of its own: receipts out (`publish_rounds`), then marks and ledger (`keep_rounds`).
+    While the store writes one round's marks, the next round's receipts are on their way.
+    """
 
     def __init__(
         self,
@@ -64,6 +80,7 @@ class Settler:
         self._suppressed: list[tuple[Work, list[Suppression]]] = []
         self._letters: list[DeadLetter] = []
         self._waiting = asyncio.Event()
+        self._told: asyncio.Queue[_Told] = asyncio.Queue(1)
         self._progress = asyncio.Event()
         self.recallable: dict[str, Work] = {}
         """Works in hand by their tombstone keys: a recall finds what still waits."""
@@ -87,15 +104,20 @@ class Settler:
 
     # --- rounds ------------------------------------------------------------------------------------------
 
-    async def run(self) -> None:
-        """Round after round, until cancelled."""
+    async def publish_rounds(self) -> None:
+        """Round after round, until cancelled: receipts, dead letters and retries, acknowledged."""
         while True:
             await self._waiting.wait()
             self._waiting.clear()
             endings, self._endings = self._endings, []
             suppressed, self._suppressed = self._suppressed, []
             letters, self._letters = self._letters, []
-            await self._settle(endings, suppressed, letters)
+            await self._told.put(await self._tell(endings, suppressed, letters))
+
+    async def keep_rounds(self) -> None:
+        """Behind it, until cancelled: done marks, then the ledger. A crash in between repeats, never loses one."""
+        while True:
+            await self._keep(await self._told.get())
             self._progress.set()
 
     async def moved(self, timeout: float) -> bool:
@@ -106,29 +128,37 @@ class Settler:
             return True
         return False
 
-    async def _settle(
+    async def _tell(
         self,
         endings: list[Ending],
         suppressed: list[tuple[Work, list[Suppression]]],
         letters: list[DeadLetter],
-    ) -> None:
-        """Receipts and retries first, then done marks, then the ledger: a crash in between repeats, never loses one."""
+    ) -> _Told:
+        """The first half. What the store is to be told is put down here, before the next round adds to the same works."""
         now = self._clock()
         tokens = await self._dead_tokens.judge(endings, now) if endings else {}
         receipts, works, retries, ended = self._report(endings, suppressed, tokens, now)
         await self._publish(receipts, letters, retries)
         self._observe(ended, suppressed)
-        if works:
-            settlements = [_settlement(work) for work in works]
+        return _Told(
+            settlements=[_settlement(work) for work in works],
+            over=[work for work in works if work.open == 0],
+            letters=letters,
+            shown=_shown(endings) if self._remembers_shown else [],
+            now=now,
+        )
+
+    async def _keep(self, told: _Told) -> None:
+        """The second half."""
+        if told.settlements:
             started = self._stopwatch()
-            await self._patience.ask(lambda: self._state.settle(settlements, now))
+            await self._patience.ask(lambda: self._state.settle(told.settlements, told.now))
             self._tally.state_latency["settle"].observe(self._stopwatch() - started)
-        if self._remembers_shown:
-            await self._remember_shown(endings, now)
-        for work in works:
-            if work.open == 0:
-                self._forget(work)
-        for letter in letters:
+        if told.shown:
+            await self._patience.ask(lambda: self._state.show(told.shown, told.now))
+        for work in told.over:
+            self._forget(work)
+        for letter in told.letters:
             self._close_record(letter.record)
 
     def _report(
@@ -179,33 +209,32 @@ class Settler:
         self._tally.receipt_latency.observe_since_ms(int(self._clock() * 1000), stamps)
 
     async def _publish(self, receipts: list[Keyed], letters: list[DeadLetter], retries: list[Retry]) -> None:
-        """Acknowledged. While the broker does not take them, nothing advances."""
+        """Acknowledged, all of it at once. While the broker does not take them, nothing advances."""
+        sending = []
         if receipts:
-            await self._patience.ask(lambda: self._outlet.publish(receipts), "receipts", OutletError)
-            self._tally.receipts += len(receipts)
+            sending.append(self._sent(lambda: self._outlet.publish(receipts)))
         if letters:
             buried = [(letter.record, letter.headers) for letter in letters]
-            await self._patience.ask(lambda: self._outlet.dead_letters(buried), "receipts", OutletError)
-            self._tally.dead_letters.update([letter.code for letter in letters])
+            sending.append(self._sent(lambda: self._outlet.dead_letters(buried)))
         if retries:
             rows = [(retry.tier, retry.record, retry.headers) for retry in retries]
-            await self._patience.ask(lambda: self._outlet.retries(rows), "receipts", OutletError)
-            by_tier = Counter({tier: 0 for tier, _, _ in rows})
-            for retry in retries:
-                by_tier[retry.tier] += retry.targets
-            self._tally.retries.update(by_tier)
-            names = retries[0].names if len(retries) == 1 else {}
-            log.info("deferred", pushes_by_wait_s=dict(by_tier), **names)
+            sending.append(self._sent(lambda: self._outlet.retries(rows)))
+        await asyncio.gather(*sending)
+        self._tally.receipts += len(receipts)
+        self._tally.dead_letters.update([letter.code for letter in letters])
+        if retries:
+            self._note_retries(retries)
 
-    async def _remember_shown(self, endings: list[Ending], now: float) -> None:
-        """What devices show now, so that a recall can overwrite it."""
-        shown = [
-            Shown(work.tombstone_of(e.parcel.user), e.parcel.user, e.parcel.device.device_id)
-            for e in endings
-            if e.end is _PUSHED and (work := e.parcel.work).tombstones
-        ]
-        if shown:
-            await self._patience.ask(lambda: self._state.show(shown, now))
+    async def _sent(self, call: Callable[[], Awaitable[None]]) -> None:
+        await self._patience.ask(call, "receipts", OutletError)
+
+    def _note_retries(self, retries: list[Retry]) -> None:
+        by_tier = Counter({retry.tier: 0 for retry in retries})
+        for retry in retries:
+            by_tier[retry.tier] += retry.targets
+        self._tally.retries.update(by_tier)
+        names = retries[0].names if len(retries) == 1 else {}
+        log.info("deferred", pushes_by_wait_s=dict(by_tier), **names)
 
     def _forget(self, work: Work) -> None:
         """All of the work is settled: its record may go, when it has no sibling left."""
@@ -219,6 +248,15 @@ class Settler:
         elif all(sibling.open == 0 for sibling in work.siblings):
             self._close_record(work.record)
             work.siblings.clear()  # the list is theirs in common
+
+
+def _shown(endings: list[Ending]) -> list[Shown]:
+    """What devices show now, so that a recall can overwrite it."""
+    return [
+        Shown(work.tombstone_of(e.parcel.user), e.parcel.user, e.parcel.device.device_id)
+        for e in endings
+        if e.end is _PUSHED and (work := e.parcel.work).tombstones
+    ]
 
 
 def _settlement(work: Work) -> Settlement:

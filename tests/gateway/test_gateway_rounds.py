@@ -1,0 +1,105 @@
+"""A round of the settler has two halves: receipts of the next one go out while the store still keeps the last."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pushgw.kafka.outlet import OutletError
+from pushgw.state.protocol import Settlement
+from pushgw.vendor.http import TransportError
+
+Make = Callable[..., Any]
+TOPIC = ("im.offline-messages", 0)
+
+
+class SlowKeeping:
+    """The plant's store, whose settlements wait until ``open`` is set."""
+
+    def __init__(self, plant: Any) -> None:
+        self._plant = plant
+        self.open = asyncio.Event()
+        self.asked: list[list[Settlement]] = []
+        plant.state.settle = self.settle
+
+    async def settle(self, settlements: Sequence[Settlement], now: float) -> None:
+        self.asked.append(list(settlements))
+        await self.open.wait()
+        await self._plant.state.store.settle(settlements, now)
+
+
+async def test_receipts_do_not_wait_for_the_marks_of_the_last_round(plant: Any, message: Make) -> None:
+    """While the store is slow to keep one round the next round's receipts are acknowledged; no offset moves meanwhile."""
+    await plant.with_devices("bob", "eve")
+    slow = SlowKeeping(plant)
+    plant.intake.put(message("bob"))
+    await plant.until(lambda: len(slow.asked) == 1)
+    plant.intake.put(message("eve"))
+    await plant.until(lambda: len(plant.outlet.receipts) == 2)
+    await plant.intake.commit()
+    assert plant.intake.committed.get(TOPIC, 0) == 0
+    assert len(slow.asked) == 1
+    slow.open.set()
+    await plant.until_idle()
+    await plant.intake.commit()
+    assert plant.intake.committed[TOPIC] == 2
+
+
+async def test_a_round_marks_only_what_its_own_receipts_told(plant: Any, message: Make) -> None:
+    """A device that ends in the next round is not marked with this one: no mark is ever ahead of its receipt."""
+    plant.intake.put(plant.device("bob"), plant.device("bob", device="tab"), topic="im.user-events")
+    await plant.until_idle()
+    slow = SlowKeeping(plant)
+    plant.answers["token-bob-tab"] = [TransportError("no answer")]
+    plant.gateway._dispatcher._settings = plant.gateway._dispatcher._settings.model_copy(
+        update={"backoff": 0.05, "backoff_max": 0.05}
+    )
+    plant.intake.put(message("bob"))
+    await plant.until(lambda: len(plant.outlet.receipts) == 2)
+    assert [[s.done for s in asked] for asked in slow.asked] == [[(("bob", "d"),)]]
+    slow.open.set()
+    await plant.until_idle()
+    assert [s.complete for s in slow.asked[-1]] == [True]
+
+
+async def test_no_mark_is_written_before_its_receipt(plant: Any, message: Make) -> None:
+    """While the broker takes no receipts the store is not told that anything was done."""
+    await plant.with_devices("bob")
+    slow = SlowKeeping(plant)
+    slow.open.set()
+    plant.outlet.broken = True
+    plant.intake.put(message("bob"))
+    await plant.until(lambda: "receipts" in plant.gateway.troubles)
+    assert slow.asked == []
+    plant.outlet.broken = False
+    await plant.until_idle()
+    assert len(slow.asked) == 1
+
+
+async def test_dead_letters_do_not_wait_for_receipts(plant: Any, message: Make) -> None:
+    """The topics of one round are written side by side: a receipt topic that refuses holds up no dead letter; the offset
+    stays before the record whose receipt is missing."""
+    let_go = asyncio.Event()
+    publish, dead_letters = plant.outlet.publish, plant.outlet.dead_letters
+
+    async def slow(letters: Any) -> None:
+        await let_go.wait()
+        await dead_letters(letters)
+
+    async def refused(receipts: Any) -> None:
+        raise OutletError("the broker does not take receipts")
+
+    plant.outlet.publish, plant.outlet.dead_letters = refused, slow
+    plant.intake.put(b"garbage")  # a round of its own, so that the next two share one
+    await plant.until(lambda: plant.intake.in_flight() == 1)
+    plant.intake.put(message("nobody"), b"garbage")
+    await plant.until(lambda: bool(plant.gateway._settler._suppressed and plant.gateway._settler._letters))
+    let_go.set()
+    await plant.until(lambda: len(plant.outlet.letters) == 2)
+    await plant.until(lambda: "receipts" in plant.gateway.troubles)
+    await plant.intake.commit()
+    assert plant.intake.committed.get(TOPIC, 0) == 1
+    plant.outlet.publish = publish
+    await plant.until_idle()
+    assert len(plant.outlet.receipts) == 1
