@@ -10,51 +10,33 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 
 from pushgw.credentials import CredentialWatch
 from pushgw.dead_tokens import DeadTokens
 from pushgw.delivery.decide import HANDED_OVER, Decider
-from pushgw.delivery.deferral import narrowed, resume
+from pushgw.delivery.deferral import resume
 from pushgw.delivery.dispatcher import Dispatcher
-from pushgw.delivery.lane import End, Ending, Lane
-from pushgw.delivery.overwrite import ask as overwrite_question
-from pushgw.delivery.overwrite import decide_overwrite, overwriting_messages
+from pushgw.delivery.lane import Ending, Lane
 from pushgw.delivery.plan import plan
 from pushgw.delivery.tally import Tally
-from pushgw.delivery.work import DeadLetter, Work
+from pushgw.delivery.work import Work
 from pushgw.good_pushes import GoodPushes
 from pushgw.kafka.intake import Batch, Intake, Record
 from pushgw.kafka.outlet import Outlet
-from pushgw.messages.codec import MessageCodec
-from pushgw.messages.errors import DecodeError
-from pushgw.messages.events import decode_user_event
-from pushgw.messages.model import (
-    BadgeSet,
-    C2CRecall,
-    Decoded,
-    GroupRecall,
-    OfflineMessage,
-    Source,
-    UserEvent,
-)
-from pushgw.messages.receipts import dead_letter_headers
-from pushgw.messages.retries import Return, read_return
+from pushgw.messages.model import Source
 from pushgw.patience import Patience
-from pushgw.policy.dedup import recall_keys
+from pushgw.reading import Read, Reader
+from pushgw.recalls import Recalls
 from pushgw.settings import Settings, Topics
 from pushgw.settling import Settler
 from pushgw.state.protocol import Admission, StateStore
 
 log = structlog.get_logger()
-T = TypeVar("T")
 
-_PUSHED = End.PUSHED
 COMMIT_EVERY_S = 0.2
 EXPIRE_EVERY_S = 60.0
 REVIEW_EVERY_S = 5.0
@@ -115,10 +97,15 @@ class Gateway:
         )
         self._dispatcher = make_dispatcher(self._settler.ended)
         self._good_pushes = GoodPushes(state, lambda: self._dispatcher.good_pushes)
-        self._codec = MessageCodec(
-            default_app=settings.sdk_app_id,
-            lenient=settings.policy.lenient,
-            with_body_digest=settings.policy.group_include_content,
+        self._reader = Reader(settings, self._tiers, unreadable=self._settler.unreadable, tally=self.tally)
+        self._recalls = Recalls(
+            settings.policy,
+            state=state,
+            patience=self._patience,
+            decider=decider,
+            waiting=self._settler.recallable,
+            dispatch=self._dispatcher.dispatch,
+            clock=clock,
         )
         self._stopping = asyncio.Event()
         self._closing = False
@@ -161,167 +148,32 @@ class Gateway:
                     await self.take(batch)
 
     async def take(self, batch: Batch) -> None:
-        """One batch of records, each through the rooms once: decode, admit, decide, plan, dispatch."""
+        """One batch of records, each through the rooms once: read, admit, decide, plan, dispatch."""
         self._decider.badges.sweep()
-        events, recalls, messages = self._decode(batch)
-        await self._apply(events, recalls)
-        works = await self._admit(messages)
-        self._decide_and_dispatch(works)
+        found = self._reader.read(batch.records)
+        await self._apply(found)
+        self._decide_and_dispatch(await self._admit(found.works))
 
     def stop(self) -> None:
         """Take no more records; finish what is in flight within ``shutdown.grace``."""
         self._stopping.set()
 
-    # --- decode ------------------------------------------------------------------------------------------
+    # --- events and recalls ------------------------------------------------------------------------------
 
-    def _decode(
-        self, batch: Batch
-    ) -> tuple[list[tuple[Record, Sequence[UserEvent]]], list[tuple[Record, Decoded]], list[Work]]:
-        events: list[tuple[Record, Sequence[UserEvent]]] = []
-        recalls: list[tuple[Record, Decoded]] = []
-        works: list[Work] = []
-        user_events = self._settings.kafka.topics.user_events
-        decode = self._codec.decode
-        app, lenient = self._settings.sdk_app_id, self._settings.policy.lenient
-        of_users = of_retries = 0
-        for record in batch.records:
-            try:
-                if record.source.topic == user_events:
-                    of_users += 1
-                    found = decode_user_event(
-                        record.value, record.timestamp_ms, default_app=app, lenient=lenient
-                    )
-                    events.append((record, found))
-                    continue
-                returning = read_return(record.headers, record.timestamp_ms) if record.headers else None
-                if returning is not None or record.source.topic in self._tiers:
-                    of_retries += record.source.topic in self._tiers
-                    self._take_back(record, returning, recalls, works)
-                    continue
-                message = decode(record.value, record.timestamp_ms)
-            except DecodeError as error:
-                self._bury_record(record, error)
-                continue
-            except Exception as error:  # noqa: BLE001  a poison record must never stop its partition
-                self._poisoned(record, error)
-                continue
-            if isinstance(message, C2CRecall | GroupRecall):
-                recalls.append((record, message))
-            else:
-                works.append(Work(record=record, source=str(record.source), message=message))
-        self.tally.received["user_events"] += of_users
-        self.tally.received["retries"] += of_retries
-        self.tally.received["messages"] += len(batch.records) - of_users - of_retries
-        return events, recalls, works
-
-    def _take_back(
-        self,
-        record: Record,
-        returning: Return | None,
-        recalls: list[tuple[Record, Decoded]],
-        works: list[Work],
-    ) -> None:
-        """A retry or a replayed record: the same message as the first time, under the first record's name."""
-        tier = self._tiers.get(record.source.topic)
-        if returning is None or (tier is not None and returning.targets is None):
-            raise DecodeError(20001, "a retry needs the headers pushgw-source and pushgw-targets", "headers")
-        message = self._codec.decode(record.value, returning.first_seen_ms)
-        if isinstance(message, C2CRecall | GroupRecall):
-            recalls.append((record, message))
-            return
-        if returning.targets is not None:
-            if not isinstance(message, OfflineMessage):
-                raise DecodeError(
-                    20001, "a retry of what is no message has nobody to go to", "headers.pushgw-targets"
-                )
-            message = narrowed(message, returning.targets)
-            if not message.receivers:
-                raise DecodeError(
-                    20001, "a retry for users who are no receivers of its message", "headers.pushgw-targets"
-                )
-        works.append(
-            Work(record=record, source=returning.source, message=message, returning=returning, tier=tier or 0)
-        )
-
-    async def _apply(
-        self, events: list[tuple[Record, Sequence[UserEvent]]], recalls: list[tuple[Record, Decoded]]
-    ) -> None:
+    async def _apply(self, found: Read) -> None:
         """User events and recalls change what is remembered; they make no receipts."""
+        events, recalls, _ = found
         if events:
-            flat = [event for _, found in events for event in found]
+            flat = [event for _, some in events for event in some]
             await self._patience.ask(lambda: self._state.apply(flat))
             self.tally.user_events += len(events)
+        overwriting: set[Source] = set()
         if recalls:
-            keys = [
-                key for _, r in recalls if isinstance(r, C2CRecall | GroupRecall) for key in recall_keys(r)
-            ]
-            await self._patience.ask(lambda: self._state.bury(keys, self._clock()))
-            self._cancel(keys)
-            await self._badges_of_recalls(recalls)
+            overwriting = await self._recalls.carry_out(recalls)
             self.tally.recalls += len(recalls)
-        overwriting = (
-            await self._overwrite(recalls, keys)
-            if recalls and self._settings.policy.recall.overwrite
-            else set()
-        )
         for record, _ in (*events, *recalls):
             if record.source not in overwriting:
                 self._close_record(record)
-
-    async def _overwrite(self, recalls: list[tuple[Record, Decoded]], keys: list[str]) -> set[Source]:
-        """Push in place of what devices still show of the withdrawn messages; the records that are settled with these pushes."""
-        now = self._clock()
-        shown = await self._patience.ask(lambda: self._state.shown(keys, now))
-        busy: set[Source] = set()
-        for record, recall in recalls if shown else ():
-            assert isinstance(recall, C2CRecall | GroupRecall)  # noqa: S101  as _decode sorted them
-            language = self._settings.policy.language
-            messages = overwriting_messages(recall, shown, now, record.timestamp_ms, language)
-            works = [
-                Work(
-                    record=record,
-                    source=f"{record.source}#{n}" if n else str(record.source),
-                    message=m,
-                    recall=True,
-                )
-                for n, (m, _) in enumerate(messages)
-            ]
-            questions = [
-                overwrite_question(message, work.source)
-                for work, (message, _) in zip(works, messages, strict=True)
-            ]
-            admissions = await self._patience.ask(partial(self._state.admit, questions, now))
-            shipments = []
-            for work, (message, pairs), admission in zip(works, messages, admissions, strict=True):
-                if admission.settled:
-                    continue
-                decision = decide_overwrite(self._decider, message, admission, pairs, now)
-                work.open = len(decision.deliveries)
-                work.badged = decision.badged
-                work.siblings = works
-                work.shipments = plan(work, work.source, decision.deliveries)
-                shipments += work.shipments
-            if shipments:
-                busy.add(record.source)
-                self._dispatcher.dispatch(shipments)
-        return busy
-
-    async def _badges_of_recalls(self, recalls: list[tuple[Record, Decoded]]) -> None:
-        """A recall that says how much is unread sets the base that later pushes count on from."""
-        bases = [
-            BadgeSet(app=r.app, user=r.receiver, time_ms=record.timestamp_ms, unread=r.unread)
-            for record, r in recalls
-            if isinstance(r, C2CRecall) and r.unread is not None
-        ]
-        if bases:
-            await self._patience.ask(lambda: self._state.apply(bases))
-
-    def _cancel(self, tombstones: list[str]) -> None:
-        """What waits in a lane and was withdrawn is not sent any more."""
-        for key in tombstones:
-            work = self._settler.recallable.get(key)
-            if work is not None:
-                work.cancel(key)
 
     # --- admit -------------------------------------------------------------------------------------------
 
@@ -332,8 +184,8 @@ class Gateway:
         for work in works:
             try:
                 question = self._decider.ask(work.message, work.source, work.created_ms)
-            except Exception as error:  # noqa: BLE001  as in _decode
-                self._poisoned(work.record, error)
+            except Exception as error:  # noqa: BLE001  as in Reader
+                self._reader.poisoned(work.record, error)
                 continue
             work.tombstones = question.tombstones
             asked.append(work)
@@ -362,8 +214,8 @@ class Gateway:
                 else:
                     decision, expired = resume(self._decider, work, admission, now)
                 planned = plan(work, work.source, decision.deliveries, work.attempt)
-            except Exception as error:  # noqa: BLE001  as in _decode
-                self._poisoned(work.record, error)
+            except Exception as error:  # noqa: BLE001  as in Reader
+                self._reader.poisoned(work.record, error)
                 continue
             work.deferred = _handed_over_before(admission)
             work.open = len(decision.deliveries) + len(decision.suppressions) + len(expired)
@@ -394,19 +246,6 @@ class Gateway:
         intake = self._intake if record.source.topic not in self._tiers else self._retries
         assert intake is not None  # noqa: S101  tiers are only known where there is an intake of them
         intake.settle(record)
-
-    def _bury_record(self, record: Record, error: DecodeError) -> None:
-        headers = _letter_headers(record, error)
-        self._settler.unreadable(DeadLetter(record, headers, error.code))
-        log.warning("dead_letter", **_sources(record), code=error.code, error=error.sentence, path=error.path)
-
-    def _poisoned(self, record: Record, error: Exception) -> None:
-        """An unexpected exception: the record goes to the dead letters with an id that the log has."""
-        trace = uuid.uuid4().hex[:12]
-        log.error("poison_record", **_sources(record), traceback_id=trace, exc_info=error)
-        self._bury_record(
-            record, DecodeError(20001, f"unexpected {type(error).__name__}; traceback id {trace}")
-        )
 
     # --- waiting -----------------------------------------------------------------------------------------
 
@@ -560,26 +399,3 @@ def _handed_over_before(admission: Admission) -> bool:
         if facts.done and any(HANDED_OVER in mark for mark in facts.done):
             return True
     return False
-
-
-def _sources(record: Record) -> dict[str, str]:
-    """What a log line about a record is found by: its coordinate, and its first one where it has come back."""
-    returning = _returning(record)
-    named = {"source": str(record.source)}
-    return named if returning is None else named | {"first_source": returning.source}
-
-
-def _letter_headers(record: Record, error: DecodeError) -> list[tuple[str, bytes]]:
-    """What has come back before keeps its first coordinate and time, and counts on."""
-    returning = _returning(record)
-    if returning is None:
-        return dead_letter_headers(str(record.source), error, record.timestamp_ms)
-    return dead_letter_headers(returning.source, error, returning.first_seen_ms, returning.attempt + 1)
-
-
-def _returning(record: Record) -> Return | None:
-    """What its headers say, where they are ours to read."""
-    try:
-        return read_return(record.headers, record.timestamp_ms)
-    except DecodeError:
-        return None

@@ -163,7 +163,7 @@ async def test_a_deferred_push_is_found_by_its_first_coordinate(
     await plant.until_idle()
     [line] = told(capsys, "deferred")
     assert (line["source"], line["msg_key"]) == ("im.offline-messages/1/0", "7_9_1795500000")
-    plant.gateway._codec.decode = lambda *_: _raise(TEXT)
+    plant.gateway._reader._codec.decode = lambda *_: _raise(TEXT)
     await plant.come_back()
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     poisoned = {line["event"]: line for line in lines}
