@@ -16,7 +16,7 @@ from pushgw.credentials.sealed_store import SealedStore, check_all
 from pushgw.credentials.watch import Shelf
 from pushgw.delivery.decide import Decider
 from pushgw.delivery.dispatcher import Dispatcher
-from pushgw.delivery.lane import OnEndings
+from pushgw.delivery.ending import OnEndings
 from pushgw.gateway import Gateway
 from pushgw.kafka.intake import Intake
 from pushgw.kafka.outlet import Outlet

@@ -8,7 +8,7 @@ from functools import partial
 
 import structlog
 
-from pushgw.delivery.lane import End, Ending
+from pushgw.delivery.ending import End, Ending
 from pushgw.delivery.tally import Tally
 from pushgw.patience import Patience
 from pushgw.policy.token_fate import TokenFate, fate_of_token

@@ -20,7 +20,8 @@ from pushgw.dead_tokens import DeadTokens
 from pushgw.delivery.decide import HANDED_OVER, Decider
 from pushgw.delivery.deferral import resume
 from pushgw.delivery.dispatcher import Dispatcher
-from pushgw.delivery.lane import Ending, Lane
+from pushgw.delivery.ending import Ending
+from pushgw.delivery.lane import Lane
 from pushgw.delivery.plan import plan
 from pushgw.delivery.tally import Tally
 from pushgw.delivery.work import Work

@@ -15,7 +15,7 @@ from pushgw.dead_tokens import DeadTokens, Verdict
 from pushgw.delivery.badges import BadgeBook
 from pushgw.delivery.decide import Suppression
 from pushgw.delivery.deferral import Deferred, Retry
-from pushgw.delivery.lane import End, Ending
+from pushgw.delivery.ending import End, Ending
 from pushgw.delivery.report import Keyed, receipt_of_ending, receipt_of_suppression
 from pushgw.delivery.tally import Tally
 from pushgw.delivery.work import DeadLetter, Work

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from pushgw.delivery.decide import Decider, Decision, Delivery, Suppression, settled
-from pushgw.delivery.lane import End, Ending
+from pushgw.delivery.ending import End, Ending
 from pushgw.delivery.plan import parcel
 from pushgw.delivery.work import Work
 from pushgw.messages.model import OfflineMessage

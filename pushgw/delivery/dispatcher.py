@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 import structlog
 
 from pushgw.credentials import CredentialEntry
-from pushgw.delivery.lane import End, Ending, Lane, OnEndings
+from pushgw.delivery.ending import End, Ending, OnEndings
+from pushgw.delivery.lane import Lane
 from pushgw.delivery.shipment import Shipment
 from pushgw.settings import DispatchSettings
 from pushgw.vendor.http import TransportError, TransportFactory

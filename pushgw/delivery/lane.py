@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 import uuid
-from collections import deque
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 from math import inf
 
-import msgspec
 import structlog
 
 from pushgw.credentials import CredentialEntry
+from pushgw.delivery.ending import END_OF, End, Ending, OnEndings, words
 from pushgw.delivery.health import LONGEST_PAUSE_S, Breaker, Health
+from pushgw.delivery.line import Line
 from pushgw.delivery.shipment import Parcel, Shipment
 from pushgw.settings import DispatchSettings
 from pushgw.vendor.adapter import Auth, AuthFailed, Refused
@@ -29,44 +28,6 @@ STILL_S = 1.0
 """A vendor that has not answered for so long is not moving."""
 RENEW_AGAIN_AFTER_S = 10.0
 """A lane takes a new connection at an answer's wish no more often than this."""
-
-
-class End(StrEnum):
-    """How a parcel ended."""
-
-    PUSHED = "pushed"
-    DEAD = "dead"
-    """The vendor declared the token dead."""
-    GIVEN_UP = "given_up"
-    DEFERRED = "deferred"
-    """Not now: to be handed to the retry topics. No end for the receiver."""
-    EXPIRED = "expired"
-    CREDENTIAL = "credential_unusable"
-    """This very push was refused for the credential's sake."""
-    UNUSABLE = "unusable"
-    """Never sent: the credential had been refused before (C4)."""
-    REFUSED = "refused"
-    """Never sent: it cannot be rendered for the vendor (C6)."""
-    RECALLED = "recalled"
-    """Never sent: withdrawn while it waited (A6)."""
-
-
-class Ending(msgspec.Struct, frozen=True):
-    """How one parcel ended, for its receipt."""
-
-    parcel: Parcel
-    entry: CredentialEntry
-    end: End
-    attempt: int
-    outcome: Outcome | None
-    detail: str
-    latency_ms: int
-    sent_at: float
-    wait: float = 0.0
-    """How long the vendor wants to be left alone, s (DEFERRED)."""
-
-
-OnEndings = Callable[[list[Ending]], None]
 
 
 class Lane:
@@ -101,10 +62,8 @@ class Lane:
         self._on_endings = on_endings
         self._clock = clock
         self._rng = rng
-        self._ready: deque[Shipment] = deque()
-        self._tails: dict[str, Shipment] = {}
+        self._line = Line()
         self._in_flight = 0
-        self._open = 0
         self._closed = False
         self._waiting: dict[int, tuple[asyncio.TimerHandle, Shipment]] = {}
         self._refreshing: asyncio.Task[None] | None = None
@@ -127,7 +86,7 @@ class Lane:
     @property
     def open(self) -> int:
         """Shipments not yet ended."""
-        return self._open
+        return self._line.open
 
     @property
     def in_flight(self) -> int:
@@ -141,9 +100,9 @@ class Lane:
 
     def offer(self, shipments: Sequence[Shipment]) -> None:
         """Take shipments over, as far as there is room; what is beyond ``dispatch.backlog`` is deferred."""
-        room = max(self._settings.backlog - self._open, 0)
+        room = max(self._settings.backlog - self._line.open, 0)
         for shipment in shipments[:room]:
-            self._queue(shipment)
+            self._line.join(shipment)
         if room < len(shipments):
             why = f"{self.entry.vendor} is slow and its lane is full"
             log.warning(
@@ -178,7 +137,7 @@ class Lane:
         self._pump()
 
     def _may_have_left(self) -> None:
-        if self._left is not None and self._open == 0:
+        if self._left is not None and self._line.open == 0:
             left, self._left = self._left, None
             left(self)
 
@@ -188,23 +147,9 @@ class Lane:
 
     # --- on the way out ----------------------------------------------------------------------------------
 
-    def _queue(self, shipment: Shipment) -> None:
-        self._open += 1
-        tails = self._tails
-        for token in shipment.tokens:
-            before = tails.get(token)
-            tails[token] = shipment
-            if before is not None and before is not shipment:
-                shipment.blockers += 1
-                if before.followers is None:
-                    before.followers = []
-                before.followers.append(shipment)
-        if shipment.blockers == 0:
-            self._ready.append(shipment)
-
     def _pump(self) -> None:
         """Start what may start: within the in-flight limit, with a fresh authorization."""
-        if self._ready and not self._closed:
+        if self._line.ready and not self._closed:
             self._start()
         if self._leaving:
             self._may_have_left()
@@ -233,8 +178,8 @@ class Lane:
         requests: list[tuple[object, Request]] = []
         unsent: list[Ending] = []
         limit = self.health.limit
-        while self._ready and self._in_flight < limit:
-            shipment = self._ready.popleft()
+        while self._line.ready and self._in_flight < limit:
+            shipment = self._line.ready.popleft()
             request = self._render(shipment, auth, now, unsent)
             if request is not None:
                 self._in_flight += 1
@@ -279,12 +224,12 @@ class Lane:
         shipment.parcels = [p for p in shipment.parcels if not p.withdrawn]
         shipment.cancelled = False
         if not shipment.parcels:
-            self._finish(shipment)
+            self._line.leave(shipment)
         return bool(shipment.parcels)
 
     def _unsent(self, shipment: Shipment, end: End, detail: str, unsent: list[Ending]) -> None:
         unsent += self._endings(shipment, end, None, detail)
-        self._finish(shipment)
+        self._line.leave(shipment)
 
     def _refresh(self) -> None:
         if self._refreshing is None:
@@ -303,16 +248,16 @@ class Lane:
 
     def _token_failed(self, outcome: Outcome) -> None:
         """No token: an unusable credential refuses the waiting; a token server that is down is a failed attempt of all."""
-        waiting = list(self._ready)
-        self._ready.clear()
+        waiting = list(self._line.ready)
+        self._line.ready.clear()
         endings: list[Ending] = []
         if outcome.action is Action.CONFIG:
-            self.health.refused(outcome, _words(outcome))
+            self.health.refused(outcome, words(outcome))
             for shipment in waiting:
-                endings += self._endings(shipment, self._refused(End.CREDENTIAL), outcome, _words(outcome))
-                self._finish(shipment)
+                endings += self._endings(shipment, self._refused(End.CREDENTIAL), outcome, words(outcome))
+                self._line.leave(shipment)
         else:
-            self.health.failed(self._clock(), _words(outcome))
+            self.health.failed(self._clock(), words(outcome))
             for shipment in waiting:
                 self._again(shipment, shipment.parcels, [outcome] * len(shipment.parcels), endings)
             if self.health.down:
@@ -336,9 +281,9 @@ class Lane:
             assert isinstance(shipment, Shipment)  # noqa: S101  tags are ours
             if completion.response is None:
                 error = completion.error
-                words = str(error) if error else "no answer"
+                said = str(error) if error else "no answer"
                 retriable = error is None or error.retriable
-                outcome = Outcome(action=Action.RETRY if retriable else Action.CONFIG, code="", reason=words)
+                outcome = Outcome(action=Action.RETRY if retriable else Action.CONFIG, code="", reason=said)
                 outcomes = [outcome] * len(shipment.parcels)
             else:
                 read = self._interpret(shipment, completion.response)
@@ -350,7 +295,7 @@ class Lane:
                 accepted += 1
                 sent_at = shipment.sent_at
                 endings.append(self._ending(shipment, shipment.parcels[0], End.PUSHED, outcomes[0], "", now))
-                self._finish(shipment)
+                self._line.leave(shipment)
             else:
                 accepted += self._sort(shipment, outcomes, endings)
                 sent_at = shipment.sent_at
@@ -376,7 +321,7 @@ class Lane:
         """The next call of the same push: ahead of what waits, under the same limits, pauses and checks as any other."""
         shipment.stage = follow_up.stage
         shipment.follow_ups += 1
-        self._ready.appendleft(shipment)
+        self._line.ready.appendleft(shipment)
 
     def _interpret(self, shipment: Shipment, response: Response) -> list[Outcome] | FollowUp:
         """What the adapter makes of the answer. A defect of an adapter costs this shipment, not the lane."""
@@ -425,20 +370,20 @@ class Lane:
                 again.append(parcel)
                 why.append(outcome)
             elif action in (Action.CONFIG, Action.AUTH):
-                self.health.refused(outcome, _words(outcome))
+                self.health.refused(outcome, words(outcome))
                 end = self._refused(End.CREDENTIAL)
-                endings.append(self._ending(shipment, parcel, end, outcome, _words(outcome), now))
+                endings.append(self._ending(shipment, parcel, end, outcome, words(outcome), now))
             else:
                 if action is Action.ACCEPTED:
                     accepted += 1
                 elif action is Action.UNKNOWN:
                     self._unknown(parcel, outcome)
-                end = _ENDS[action]
-                endings.append(self._ending(shipment, parcel, end, outcome, _words(outcome), now))
+                end = END_OF[action]
+                endings.append(self._ending(shipment, parcel, end, outcome, words(outcome), now))
         if again:
             self._again(shipment, again, why, endings)
         else:
-            self._finish(shipment)
+            self._line.leave(shipment)
         return accepted
 
     def _unknown(self, parcel: Parcel, outcome: Outcome) -> None:
@@ -461,12 +406,12 @@ class Lane:
             if shipment.auth is not None:
                 self._tokens.refuse(shipment.auth)
             shipment.auth_tried = True
-            self._ready.appendleft(shipment)
+            self._line.ready.appendleft(shipment)
             return
         if outcome.action is Action.RETRY_AFTER:
             self.health.throttled(outcome, shipment.sent_at)
         elif shipment.sent_at:
-            self.health.failed(shipment.sent_at, _words(outcome))
+            self.health.failed(shipment.sent_at, words(outcome))
         wait = self._wait(shipment, outcome)
         late = self._clock() + wait >= shipment.notification.expires_at
         tried = shipment.attempt - shipment.first_attempt
@@ -474,8 +419,8 @@ class Lane:
             end = End.EXPIRED if late else End.DEFERRED
             now = self._clock()
             for parcel, last in zip(parcels, outcomes, strict=True):
-                endings.append(self._ending(shipment, parcel, end, last, _words(last), now))
-            self._finish(shipment)
+                endings.append(self._ending(shipment, parcel, end, last, words(last), now))
+            self._line.leave(shipment)
             return
         shipment.attempt += 1
         shipment.why = outcome
@@ -498,13 +443,13 @@ class Lane:
         for handle, shipment in self._waiting.values():
             handle.cancel()
             outcome = shipment.why
-            endings += self._endings(shipment, End.DEFERRED, outcome, _words(outcome) if outcome else "")
-            self._finish(shipment)
+            endings += self._endings(shipment, End.DEFERRED, outcome, words(outcome) if outcome else "")
+            self._line.leave(shipment)
         self._waiting.clear()
 
     def _retry(self, shipment: Shipment) -> None:
         del self._waiting[id(shipment)]
-        self._ready.append(shipment)
+        self._line.ready.append(shipment)
         self._pump()
 
     def _wait(self, shipment: Shipment, outcome: Outcome) -> float:
@@ -512,26 +457,12 @@ class Lane:
         step = min(self._settings.backoff * 2.0 ** (shipment.attempt - 1), self._settings.backoff_max)
         return max(step * self._rng.uniform(0.5, 1.0), outcome.retry_after or 0.0)
 
-    def _finish(self, shipment: Shipment) -> None:
-        """The shipment has ended: its devices' next ones may start."""
-        self._open -= 1
-        tails = self._tails
-        for token in shipment.tokens:
-            if tails.get(token) is shipment:
-                del tails[token]
-        if shipment.followers:
-            for follower in shipment.followers:
-                follower.blockers -= 1
-                if follower.blockers == 0:
-                    self._ready.append(follower)
-            shipment.followers = None
-
     def _drop_ready(self, end: End, why: str) -> None:
         endings: list[Ending] = []
-        while self._ready:
-            shipment = self._ready.popleft()
+        while self._line.ready:
+            shipment = self._line.ready.popleft()
             endings += self._endings(shipment, end, shipment.why, why)
-            self._finish(shipment)
+            self._line.leave(shipment)
         if endings:
             self._on_endings(endings)
 
@@ -548,21 +479,6 @@ class Lane:
         latency = round((now - sent) * 1000) if sent else 0
         wait = (outcome.retry_after or 0.0) if outcome and end is End.DEFERRED else 0.0
         return Ending(parcel, self.entry, end, shipment.attempt, outcome, detail, latency, sent, wait)
-
-
-_ENDS = {
-    Action.ACCEPTED: End.PUSHED,
-    Action.INVALID_TOKEN: End.DEAD,
-    Action.BAD_MESSAGE: End.GIVEN_UP,
-    Action.QUOTA: End.GIVEN_UP,
-    Action.UNKNOWN: End.GIVEN_UP,
-}
-
-
-def _words(outcome: Outcome) -> str:
-    if not outcome.hint or outcome.hint == outcome.reason:
-        return outcome.reason
-    return f"{outcome.reason} ({outcome.hint})"
 
 
 def _ignore(_endings: list[Ending]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pushgw.delivery.decide import Suppression
-from pushgw.delivery.lane import End, Ending
+from pushgw.delivery.ending import End, Ending
 from pushgw.delivery.tally import SUPPRESSED_AS
 from pushgw.delivery.work import Work
 from pushgw.messages import receipts

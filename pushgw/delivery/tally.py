@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
+from pushgw.delivery.ending import End, Ending
 from pushgw.delivery.histogram import Histogram
-from pushgw.delivery.lane import End, Ending
 from pushgw.policy.reasons import Reason
 
 _PUSHED = End.PUSHED

@@ -17,9 +17,10 @@ from prometheus_client.registry import Collector
 
 from pushgw import __version__
 from pushgw.credentials import CredentialDirectory, CredentialEntry
+from pushgw.delivery.ending import End
 from pushgw.delivery.health import Breaker
 from pushgw.delivery.histogram import Histogram
-from pushgw.delivery.lane import End, Lane
+from pushgw.delivery.lane import Lane
 from pushgw.delivery.tally import SUPPRESSED_AS, Tally
 from pushgw.gateway import Gateway
 from pushgw.messages.errors import CODES

@@ -11,7 +11,7 @@ import pytest
 
 from pushgw.credentials import CredentialEntry
 from pushgw.delivery.dispatcher import Dispatcher
-from pushgw.delivery.lane import End, Ending
+from pushgw.delivery.ending import End, Ending
 from pushgw.delivery.shipment import Parcel, Shipment
 from pushgw.policy.facts import Device
 from pushgw.settings import DispatchSettings

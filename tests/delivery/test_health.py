@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushgw.delivery.deferral import next_tier
+from pushgw.delivery.ending import End
 from pushgw.delivery.health import FIRST_LIMIT, LEAST_LIMIT, Breaker
-from pushgw.delivery.lane import End
 from pushgw.vendor.http import TransportError
 
 Make = Callable[..., Any]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pushgw.credentials import CredentialEntry
-from pushgw.delivery.lane import End
+from pushgw.delivery.ending import End
 from pushgw.vendor.http import TransportError
 
 Make = Callable[..., Any]

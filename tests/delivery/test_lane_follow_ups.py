@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pushgw.credentials import CredentialEntry
-from pushgw.delivery.lane import End
+from pushgw.delivery.ending import End
 from pushgw.delivery.shipment import Shipment
 from pushgw.vendor.adapter import Account
 from pushgw.vendor.http import Request, Response

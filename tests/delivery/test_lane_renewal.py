@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from pushgw.credentials import CredentialEntry
-from pushgw.delivery.lane import RENEW_AGAIN_AFTER_S, End
+from pushgw.delivery.ending import End
+from pushgw.delivery.lane import RENEW_AGAIN_AFTER_S
 from pushgw.vendor.adapter import Account
 from pushgw.vendor.http import Completion, Response
 from pushgw.vendor.push import Outcome, Push

@@ -33,7 +33,7 @@ from hyperframe.frame import GoAwayFrame
 
 from pushgw.credentials import CredentialDirectory, CredentialEntry, load_directory
 from pushgw.delivery.dispatcher import Dispatcher
-from pushgw.delivery.lane import Ending
+from pushgw.delivery.ending import Ending
 from pushgw.delivery.shipment import Parcel, Shipment
 from pushgw.policy.facts import Device
 from pushgw.settings import DispatchSettings

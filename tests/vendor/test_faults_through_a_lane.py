@@ -19,7 +19,7 @@ from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 from structlog.testing import capture_logs
 
-from pushgw.delivery.lane import End
+from pushgw.delivery.ending import End
 from pushgw.vendor import pyreqwest_transport
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from pushgw.delivery import dispatcher
-from pushgw.delivery.lane import End
+from pushgw.delivery.ending import End
 from pushgw.vendor import token_cache
 
 if TYPE_CHECKING:
