@@ -383,7 +383,7 @@ class Outbox:
 
     async def wait(self, count: int) -> list[Completion]:
         """The completions, once there are that many."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(40):
             while len(self.all) < count:
                 self._news.clear()
                 await self._news.wait()
@@ -433,7 +433,7 @@ async def open_transport(
     """Opens transports that trust the test's authority and answer to ``outbox``; closes them at the end."""
     opened: list[Transport] = []
 
-    def open_one(*, timeout: float = 1.5, http2: bool = True, tls: TlsOptions | None = None) -> Transport:
+    def open_one(*, timeout: float = 20, http2: bool = True, tls: TlsOptions | None = None) -> Transport:
         tls = tls or TlsOptions(ca_pem=certificates.ca.certificate)
         transport = factory(on_complete=outbox, timeout=timeout, http2=http2, tls=tls)
         opened.append(transport)
