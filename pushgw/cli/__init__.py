@@ -2,28 +2,59 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from pushgw import __version__
-from pushgw.cli.certs import app as certs
-from pushgw.cli.demo import demo
-from pushgw.cli.devices import app as devices
-from pushgw.cli.dlq import app as dlq
-from pushgw.cli.explain import explain
 from pushgw.cli.logs import set_up_logs
 from pushgw.cli.output import Config, set_global_config
-from pushgw.cli.publish import publish
-from pushgw.cli.run import run
-from pushgw.cli.sandbox import sandbox
-from pushgw.cli.schema import app as schema
-from pushgw.cli.send import send
-from pushgw.cli.tokens import app as tokens
 from pushgw.settings import LogSettings
+
+NOUNS = (
+    "demo",
+    "run",
+    "send",
+    "explain",
+    "publish",
+    "certs",
+    "devices",
+    "tokens",
+    "dlq",
+    "sandbox",
+    "schema",
+)
+"""The commands, each in the module of its name: a function of that name, or an ``app`` of several."""
+
+
+class _Commands(dict[str, Any]):
+    """Loads a command's module when it is asked for: a gateway does not carry the other commands with it."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        if name in self and self[name] is None:
+            module = import_module(f"{__name__}.{name}")
+            several = getattr(module, "app", None)
+            if several is None:
+                alone = typer.Typer(add_completion=False)
+                alone.command()(getattr(module, name))
+                self[name] = typer.main.get_command(alone)
+            else:
+                self[name] = typer.main.get_group(several)
+            self[name].name = name
+        return super().get(name, default)
+
+
+class _Group(TyperGroup):
+    def __init__(self, **more: Any) -> None:
+        super().__init__(**more)
+        self.commands = _Commands((name, None) for name in NOUNS)
+
 
 app = typer.Typer(
     name="pushgw",
+    cls=_Group,
     help="Offline push gateway for instant-messaging backends: Kafka in, vendors out, a reason for everything else.",
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -45,19 +76,6 @@ def _global(
 ) -> None:
     set_global_config(config)
     set_up_logs(LogSettings(level="warning"))
-
-
-app.command()(demo)
-app.command()(run)
-app.command()(send)
-app.command()(explain)
-app.command()(publish)
-app.add_typer(certs, name="certs")
-app.add_typer(devices, name="devices")
-app.add_typer(tokens, name="tokens")
-app.add_typer(dlq, name="dlq")
-app.command()(sandbox)
-app.add_typer(schema, name="schema")
 
 
 def main() -> None:
