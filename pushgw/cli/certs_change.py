@@ -14,7 +14,7 @@ from pushgw.cli.book import store_failed
 from pushgw.cli.certs_checks import ask_vendor, line_of
 from pushgw.cli.certs_intake import (
     ask,
-    check_names,
+    checked,
     fill,
     flags_of,
     found_in,
@@ -100,9 +100,9 @@ def add(
     """
     settings = settings_or_exit(config)
     vendors = installed_vendors()
-    given = {**pairs_of(fields or [], "--set"), **flags_of(context.args)}
+    written = {**pairs_of(fields or [], "--set"), **flags_of(context.args)}
     asks = sys.stdin.isatty() and not json if form is None else form
-    found = found_in(files or [], vendors, secret_of(given.get("password", "")))
+    found = found_in(files or [], vendors, secret_of(written.get("password") or ""))
     vendor = vendor_of(found, vendors, vendor)
     if vendor is None:
         if not asks or list_fields:
@@ -113,7 +113,7 @@ def add(
     if list_fields:
         _show_fields(vendor, questions, json)
         return
-    check_names(given, questions, vendor)
+    given = checked(written, questions, vendor)
     store = credential_store_of(settings)
     if business_id is None:
         business_id = max(ids_of(store), default=0) + 1
@@ -160,14 +160,17 @@ def rotate(
     settings = settings_or_exit(config)
     vendors = installed_vendors()
     store = credential_store_of(settings)
-    given = {**pairs_of(fields or [], "--set"), **flags_of(context.args)}
+    written = {**pairs_of(fields or [], "--set"), **flags_of(context.args)}
     try:
         draft = Draft.of(store.read(business_id), vendors, store)
     except StoreError as error:
         raise store_failed(error) from None
-    found = found_in(files or [], vendors, secret_of(given.get("password", draft.text("password"))))
+    password = written.get("password")
+    found = found_in(
+        files or [], vendors, secret_of(draft.text("password") if password is None else password)
+    )
     vendor_of(found, vendors, draft.vendor_name)
-    check_names(given, form_of(draft.model), draft.vendor_name)
+    given = checked(written, form_of(draft.model), draft.vendor_name)
     for field in unset or []:
         draft.unset(field.replace("-", "_"))
     _top(draft, name, endpoint, auth_endpoint, ca_file, defaults)

@@ -39,33 +39,44 @@ def pairs_of(written: Sequence[str], option: str) -> dict[str, str]:
     return pairs
 
 
-def flags_of(arguments: Sequence[str]) -> dict[str, str]:
-    """``--app-key X`` and ``--app-key=X``: the vendor's fields as flags. Exits 2 for what is neither."""
-    fields: dict[str, str] = {}
+def flags_of(arguments: Sequence[str]) -> dict[str, str | None]:
+    """``--app-key X`` and ``--app-key=X``: the vendor's fields as flags; None where no value follows, which `checked` says.
+
+    Exits 2 for what is neither. A value that begins with two hyphens is written with ``=``: elsewhere it is the next flag.
+    """
+    fields: dict[str, str | None] = {}
     left = list(arguments)
     while left:
         flag = left.pop(0)
         if not flag.startswith("--") or len(flag) < 3:
             raise fail(Exit.USAGE, f"{flag if len(flag) < 20 else 'an argument'} belongs to no option")
-        name, sign, value = flag[2:].partition("=")
+        name, sign, written = flag[2:].partition("=")
+        value: str | None = written
         if not sign:
-            if not left:
-                raise fail(Exit.USAGE, f"--{name}: its value is missing")
-            value = left.pop(0)
+            value = left.pop(0) if left and not left[0].startswith("--") else None
         fields[name.replace("-", "_")] = value
     return fields
 
 
-def check_names(fields: Mapping[str, str], form: Sequence[FormField], vendor_name: str) -> None:
-    """Exits 2 for a field that the vendor does not have, with the one that is most like it."""
-    known = [field.name for field in form]
-    for name in fields:
+def checked(given: Mapping[str, str | None], form: Sequence[FormField], vendor_name: str) -> dict[str, str]:
+    """The fields with their values. Exits 2 for one that the vendor does not have, with the one that is most like it, and for
+    one without a value."""
+    known = {field.name: field for field in form}
+    fields = {}
+    for name, value in given.items():
+        flag = "--" + name.replace("_", "-")
         if name not in known:
-            flag = name.replace("_", "-")
-            meant = nearest(name, known, "; did you mean {}?")
+            meant = nearest(name, list(known), "; did you mean {}?")
             raise fail(
-                Exit.USAGE, f"--{flag}: {vendor_name} has no such field{meant}; it has {', '.join(known)}"
+                Exit.USAGE, f"{flag}: {vendor_name} has no such field{meant}; it has {', '.join(known)}"
             )
+        if value is None:
+            kind = "FILE" if known[name].is_file else "VALUE"
+            raise fail(
+                Exit.USAGE, f"{flag}: the value of {name} is missing; write {flag} {kind} (or {flag}={kind})"
+            )
+        fields[name] = value
+    return fields
 
 
 def found_in(paths: Sequence[Path], vendors: Mapping[str, Vendor], password: str) -> list[Found]:

@@ -348,7 +348,12 @@ def test_add_never_overwrites(run: Run, certs: Path, tmp_path: Path) -> None:
             2,
             "--app-kee: oppo has no such field; did you mean app_key?",
         ),
-        (("--vendor", "oppo", "--app-key"), 2, "--app-key: its value is missing"),
+        (
+            ("--vendor", "oppo", "--app-key"),
+            2,
+            "--app-key: the value of app_key is missing; write --app-key VALUE",
+        ),
+        (("--vendor", "apns", "--key-file", "--no-form"), 2, "--key-file: the value of key_file is missing"),
         (("--vendor", "oppo", "--set", "app_key"), 2, "--set: expected field=value"),
         (("--vendor", "oppo", "stray"), 2, "stray belongs to no option"),
         (("--vendor", "oppo", "--app-key", "x"), 3, "credential.master_secret: is missing"),
@@ -565,6 +570,13 @@ def test_rotate_takes_a_new_key_with_its_id(run: Run, certs: Path, tmp_path: Pat
         (("1", "--app-key", "x"), 3, "no credential 1 in"),
         (("9005",), 2, "nothing is new"),
         (("9005", "--package", "x"), 2, "oppo has no such field"),
+        (("9005", "--no-form"), 2, "--no-form: oppo has no such field; it has app_key, master_secret"),
+        (
+            ("9005", "--master-secret", "--no-form"),
+            2,
+            "--master-secret: the value of master_secret is missing; write --master-secret VALUE",
+        ),
+        (("9001", "--key-id", "NEWKEY0001", "--key-file"), 2, "--key-file: the value of key_file is missing"),
         (
             ("9005", "--from", "AuthKey_EXAMPLEKY1.p8"),
             2,
