@@ -22,6 +22,9 @@ from pushgw.sandbox.authority import CA_FILE, SERVER_FILE
 START_TIMEOUT_S = 20.0
 SLOTS = 16_384
 SERVICE = "pushgw-test"
+DOWN_AFTER_MS = 3000
+"""A server that a busy machine keeps from answering for a second is not down. Sentinels make a replica of a master that
+returns only after it has looked well for 8 s on end."""
 _random = SystemRandom()
 
 
@@ -77,7 +80,7 @@ class RedisServer:
         deadline = time.monotonic() + START_TIMEOUT_S
         while wait and not self._answers():
             if not self.running or time.monotonic() > deadline:
-                words = (self.home / "redis.log").read_text(errors="replace")[-1500:]
+                words = self.last_words()
                 self.kill()
                 raise RedisMissing(f"redis-server did not start: {words}")
             time.sleep(0.02)
@@ -111,6 +114,10 @@ class RedisServer:
         command = ["redis-cli", "-p", str(self.port), *flags, "--no-auth-warning", *words]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
         return (done.stdout + done.stderr).strip()
+
+    def last_words(self, lines: int = 12) -> str:
+        """The end of its log."""
+        return "\n".join((self.home / "redis.log").read_text(errors="replace").splitlines()[-lines:])
 
     def _answers(self) -> bool:
         if self.tls is not None:
@@ -172,6 +179,10 @@ class RedisCluster:
         for node in self.masters:
             node.ask("flushall")
 
+    def last_words(self) -> str:
+        """The ends of the nodes' logs."""
+        return "\n\n".join(node.last_words() for node in self.nodes)
+
     def close(self) -> None:
         """Kill all."""
         for node in self.nodes:
@@ -195,8 +206,8 @@ class RedisSentinel:
         self.sentinels = [
             RedisServer(
                 f"sentinel monitor {SERVICE} 127.0.0.1 {self.master.port} {sentinels // 2 + 1}",
-                f"sentinel down-after-milliseconds {SERVICE} 1000",
-                f"sentinel failover-timeout {SERVICE} 3000",
+                f"sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER_MS}",
+                f"sentinel failover-timeout {SERVICE} {3 * DOWN_AFTER_MS}",
                 sentinel=True,
             )
             for _ in range(sentinels)
@@ -221,6 +232,10 @@ class RedisSentinel:
             )
         )
         return self
+
+    def last_words(self) -> str:
+        """The ends of the sentinels' logs."""
+        return "\n\n".join(sentinel.last_words() for sentinel in self.sentinels)
 
     def close(self) -> None:
         """Kill all."""
