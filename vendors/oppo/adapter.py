@@ -20,7 +20,7 @@ from pushgw.vendor.http import Headers, Request, Response
 from pushgw.vendor.push import Action, Notification, Outcome, Push
 from pushgw.vendor.texts import HALF_CHARACTER, cut_utf16
 from vendors.oppo.credential import OppoCredential
-from vendors.oppo.results import ACCEPTED, RESULTS, lookup
+from vendors.oppo.results import ACCEPTED, CALLS_LIMITED, RESULTS, lookup
 
 HOST = "https://api.push.oppomobile.com"
 AUTH_PATH = "/server/v1/auth"
@@ -35,6 +35,10 @@ MAX_URL = 2000
 MAX_TTL_S = 864_000
 TOKEN_LIFETIME_S = 86_400
 RENEW_EARLY_S = 3600
+AUTH_WAIT_S = 60.0
+"""How long OPPO's token server is left alone after it has said that it is called too often."""
+AUTH_PAUSE_S = 600.0
+"""The same, where a day's number is used up or the app's calls are limited: soon is of no use."""
 DEFAULT_TITLE = "a new message"
 UNTEMPLATED = frozenset({"MARKETING", "NEWS", "CONTENT"})
 """Categories of operations; private templates are not for them."""
@@ -245,12 +249,17 @@ def _auth_outcome(code: str, response: Response, now: float) -> Outcome:
     temporary = temporary or (not known and response.status in (200, 408))
     if not known:
         words = "OPPO gave no auth token" + ("" if temporary else ": check app_key and master_secret")
+    wait = retry_after(response, now)
+    if action is Action.QUOTA or code == CALLS_LIMITED:
+        wait = max(wait or 0.0, AUTH_PAUSE_S)
+    elif action is Action.RETRY_AFTER:
+        wait = max(wait or 0.0, AUTH_WAIT_S)
     return Outcome(
         action=Action.RETRY if temporary else Action.CONFIG,
         code=code,
         reason=words,
         hint=words,
-        retry_after=retry_after(response, now),
+        retry_after=wait,
     )
 
 

@@ -7,6 +7,7 @@ from pushgw.vendor.push import Action
 ACCEPTED = "0"
 INVALID_REGID = "10000"
 WRONG_SIGNATURE = "16"
+CALLS_LIMITED = "13"
 
 _OUR_FAULT = (Action.BAD_MESSAGE, "the request's method, version or encoding is wrong")
 _FORBIDDEN = (Action.CONFIG, "the app may not push: see its state and rights in OPPO's push console")
@@ -22,7 +23,7 @@ RESULTS: dict[str, tuple[Action, str]] = {
     "-2": (Action.RETRY_AFTER, "flow control: too fast"),
     "11": (Action.AUTH, "the auth token was refused or has expired"),
     "12": _OUR_FAULT,
-    "13": (
+    CALLS_LIMITED: (
         Action.RETRY_AFTER,
         "calls are limited: slow down, and see the app's limits in OPPO's push console",
     ),

@@ -41,7 +41,9 @@ TOKEN_LIFETIME_S = 86_400
 RENEW_EARLY_S = 3600
 """Late on purpose: vivo counts calls for tokens."""
 AUTH_WAIT_S = 60.0
-"""How long vivo's token server is left alone after it has answered without a token."""
+"""How long vivo's token server is left alone after it has answered without a token: 1,440 calls a day at the most."""
+AUTH_PAUSE_S = 600.0
+"""The same, where it says that a day's number is used up: soon is of no use."""
 DEFAULT_TITLE = "a new message"
 
 SYSTEM = 1
@@ -278,7 +280,7 @@ def _code(answer: dict[str, Any], response: Response) -> str:
 
 
 def _auth_outcome(code: str, response: Response, now: float) -> Outcome:
-    """What vivo answers without a token. Calls for tokens are counted, so that the next one waits a minute."""
+    """What vivo answers without a token. Calls for tokens are counted, so that the next one waits."""
     action, words = lookup(code)
     if action in (Action.UNKNOWN, Action.ACCEPTED):
         action, words = Action.RETRY, "vivo gave no auth token"
@@ -287,7 +289,7 @@ def _auth_outcome(code: str, response: Response, now: float) -> Outcome:
     temporary = action in (Action.RETRY, Action.RETRY_AFTER, Action.QUOTA)
     wait = retry_after(response, now)
     if temporary and response.status == 200:
-        wait = max(wait or 0.0, AUTH_WAIT_S)
+        wait = max(wait or 0.0, AUTH_PAUSE_S if action is Action.QUOTA else AUTH_WAIT_S)
     return Outcome(
         action=Action.RETRY if temporary else Action.CONFIG,
         code=code,

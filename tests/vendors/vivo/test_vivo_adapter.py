@@ -278,7 +278,7 @@ def test_the_token_is_used_for_23_of_its_24_hours() -> None:
         (200, {"result": 10207}, Action.CONFIG, "clock", None),
         (200, {"result": 10000}, Action.CONFIG, "app_key and app_secret", None),
         (200, {"result": 10072}, Action.RETRY, "slow down", 60.0),
-        (200, {"result": 10070}, Action.RETRY, "quota", 60.0),
+        (200, {"result": 10070}, Action.RETRY, "quota", 600.0),
         (200, {"result": 19999}, Action.RETRY, "", 60.0),
         (200, {"result": 0}, Action.RETRY, "", 60.0),
         (200, {"result": 0, "authToken": ""}, Action.RETRY, "", 60.0),
@@ -294,7 +294,8 @@ def test_the_token_is_used_for_23_of_its_24_hours() -> None:
 def test_auth_failures(
     status: int, told: dict[str, Any], action: Action, hint: str, wait: float | None
 ) -> None:
-    """Each answer without a token is temporary or the operator's to mend; an answered call is not repeated for a minute."""
+    """Each answer without a token is temporary or the operator's to mend; an answered call is not repeated for a minute, or
+    for ten where a day's number is used up."""
     with pytest.raises(AuthFailed) as caught:
         ADAPTER.read_auth(account(), Response(status=status, body=json.dumps(told).encode()), NOW)
     given = caught.value.outcome
