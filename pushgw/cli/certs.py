@@ -25,11 +25,10 @@ from pushgw.credentials.expiry import days_left
 from pushgw.credentials.form import is_secret, toml_fields
 from pushgw.credentials.reader import Reading
 from pushgw.vendor.checks import Summary
+from pushgw.vendor.mask import MASK, without_login
 from pushgw.vendor.plugin import installed_vendors
 
-MASK = "***"
 _SECRET_NAME = re.compile(r"secret|password|private_key", re.IGNORECASE)
-_USERINFO = re.compile(r"//[^/@]+@")
 
 app = typer.Typer(help="Credentials: list, check, add, rotate, remove; seal them.", no_args_is_help=True)
 app.command("check")(check)
@@ -85,6 +84,7 @@ def show(
     answer |= {
         "Endpoint": _endpoint(reading, "endpoint"),
         "AuthEndpoint": _endpoint(reading, "auth_endpoint"),
+        "Proxy": _endpoint(reading, "proxy"),
         "Fields": _fields(reading),
         "Details": dict(_summary(reading).details),
         "Defaults": _defaults(reading),
@@ -149,12 +149,17 @@ def _fields(reading: Reading) -> dict[str, str]:
     shown: dict[str, str] = {}
     for field, value in table.items():
         if isinstance(value, dict):
-            place = {name: value[name] for name in ("env", "file") if isinstance(value.get(name), str)}
-            shown[field] = ", ".join(f"{how} {where}" for how, where in place.items()) or MASK
+            shown[field] = _place(value)
         else:
             open_field = model is not None and field in known and not is_secret(field, model)
             shown[field] = str(value) if open_field else MASK
     return shown
+
+
+def _place(value: dict[str, Any]) -> str:
+    """Where a secret stands: ``env NAME``, ``file path``."""
+    place = {name: value[name] for name in ("env", "file") if isinstance(value.get(name), str)}
+    return ", ".join(f"{how} {where}" for how, where in place.items()) or MASK
 
 
 def _defaults(reading: Reading) -> dict[str, str]:
@@ -165,8 +170,9 @@ def _defaults(reading: Reading) -> dict[str, str]:
 
 
 def _endpoint(reading: Reading, key: str) -> str:
-    """Without a user and password of a proxy."""
-    return _USERINFO.sub(f"//{MASK}@", str(reading.data.get(key, "")))
+    """Without a user and password of a proxy; of what stands elsewhere, where."""
+    value = reading.data.get(key, "")
+    return _place(value) if isinstance(value, dict) else without_login(str(value))
 
 
 def _shown(value: object) -> str:

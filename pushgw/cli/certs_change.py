@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -64,6 +65,12 @@ Endpoint = Annotated[
 AuthEndpoint = Annotated[
     str | None, typer.Option("--auth-endpoint", help="Base URL in place of the vendor's token server.")
 ]
+Proxy = Annotated[
+    str | None,
+    typer.Option(
+        "--proxy", help="HTTP proxy on the way there, http://host:port; env:NAME where it has a login."
+    ),
+]
 CaFile = Annotated[
     Path | None, typer.Option("--ca-file", help="PEM: whom to trust at these, beside the system's roots.")
 ]
@@ -82,6 +89,7 @@ def add(
     name: Name = None,
     endpoint: Endpoint = None,
     auth_endpoint: AuthEndpoint = None,
+    proxy: Proxy = None,
     ca_file: CaFile = None,
     form: Form = None,
     list_fields: Annotated[
@@ -123,7 +131,12 @@ def add(
             f"--id: there is a credential {business_id} already; `pushgw certs rotate {business_id}` replaces it",
         )
     draft = Draft(business_id, vendor, vendors, store)
-    _top(draft, name, endpoint, auth_endpoint, ca_file, defaults)
+    _top(
+        draft,
+        {"name": name, "endpoint": endpoint, "auth_endpoint": auth_endpoint, "proxy": proxy},
+        ca_file,
+        defaults,
+    )
     fill(draft, found, given)
     if asks:
         ask(draft)
@@ -144,6 +157,7 @@ def rotate(
     name: Name = None,
     endpoint: Endpoint = None,
     auth_endpoint: AuthEndpoint = None,
+    proxy: Proxy = None,
     ca_file: CaFile = None,
     offline: Annotated[bool, typer.Option("--offline", help="Do not ask the vendor first.")] = False,
     config: Config = None,
@@ -173,10 +187,18 @@ def rotate(
     given = checked(written, form_of(draft.model), draft.vendor_name)
     for field in unset or []:
         draft.unset(field.replace("-", "_"))
-    _top(draft, name, endpoint, auth_endpoint, ca_file, defaults)
+    _top(
+        draft,
+        {"name": name, "endpoint": endpoint, "auth_endpoint": auth_endpoint, "proxy": proxy},
+        ca_file,
+        defaults,
+    )
     before = draft.material()
     fill(draft, found, given)
-    if not (unset or defaults or name or endpoint or auth_endpoint or ca_file) and draft.material() == before:
+    if (
+        not (unset or defaults or name or endpoint or auth_endpoint or proxy or ca_file)
+        and draft.material() == before
+    ):
         raise fail(Exit.USAGE, "nothing is new; give the new secret by its flag or with --from")
     checks = _approved(draft, time.time())
     if not offline:
@@ -190,13 +212,11 @@ def rotate(
 
 def _top(
     draft: Draft,
-    name: str | None,
-    endpoint: str | None,
-    auth_endpoint: str | None,
+    given: Mapping[str, str | None],
     ca_file: Path | None,
     defaults: list[str] | None,
 ) -> None:
-    for key, value in (("name", name), ("endpoint", endpoint), ("auth_endpoint", auth_endpoint)):
+    for key, value in given.items():
         if value is not None:
             draft.set_top(key, value)
     if ca_file is not None:

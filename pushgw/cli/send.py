@@ -22,6 +22,7 @@ from pushgw.state.protocol import StateMissing, StateUnavailable
 from pushgw.vendor import transport_named
 from pushgw.vendor.adapter import AuthFailed, Refused
 from pushgw.vendor.http import TransportError
+from pushgw.vendor.mask import without_login
 from pushgw.vendor.push import Action, Notification, Outcome, Push, Target
 from pushgw.vendor.send import AsyncSender, deliver
 from pushgw.vendor.token_cache import NOT_REACHED, TokenCache
@@ -149,7 +150,7 @@ async def _send_all(
     limit = entry.adapter.batch_limit if entry.adapter else 1
     batches = [targets[start : start + limit] for start in range(0, len(targets), limit)]
     try:
-        dry = [_shown(calls(entry, notification, batch, now)) for batch in batches]
+        dry = [_shown(entry, calls(entry, notification, batch, now)) for batch in batches]
         if dry_run:
             return dry
         return await _send_live(settings, entry, notification, batches, now)
@@ -157,10 +158,13 @@ async def _send_all(
         return [{"Verdict": "suppressed", "Code": "C6", "Reason": "CHANNEL_REJECT", "Detail": str(refused)}]
 
 
-def _shown(requests: list[dict[str, Any]]) -> dict[str, Any]:
-    """The request, and what follows it where the vendor wants several calls."""
+def _shown(entry: CredentialEntry, requests: list[dict[str, Any]]) -> dict[str, Any]:
+    """The request, what follows it where the vendor wants several calls, and the credential's own proxy."""
     first, *then = requests
-    return {"Request": first, "Then": then} if then else {"Request": first}
+    shown: dict[str, Any] = {"Request": first, "Then": then} if then else {"Request": first}
+    if entry.account is not None and entry.account.proxy is not None:
+        shown["Proxy"] = without_login(entry.account.proxy)
+    return shown
 
 
 async def _send_live(
@@ -177,6 +181,7 @@ async def _send_live(
         "timeout": settings.dispatch.timeout,
         "http2": adapter.http2,
         "tls": adapter.tls(account),
+        "proxy": account.proxy,
     }
     asker = AsyncSender(transport_named("httpx"), **options)
     sender = AsyncSender(transport_named(settings.dispatch.transport), **options)
@@ -252,6 +257,8 @@ def _print(result: dict[str, Any], json: bool) -> None:
         for request in result.get("Then", ()):
             out.print("")
             show(request)
+        if "Proxy" in result:
+            out.print(f"\nthrough the proxy {result['Proxy']}", markup=False)
     else:
         words = [f"{key}: {value}" for key, value in result.items() if value not in ("", None)]
         out.print("\n".join(words), markup=False)

@@ -74,9 +74,7 @@ class Draft:
     def set(self, field: str, value: str) -> None:
         """A field that takes a text. A secret may be ``env:NAME``: then the environment has it."""
         if value.startswith(ENV) and is_secret(field, self.model):
-            indirect = tomlkit.inline_table()
-            indirect["env"] = value.removeprefix(ENV)
-            self._table("credential")[field] = indirect
+            self._table("credential")[field] = _in_environment(value)
         else:
             self._table("credential")[field] = value
 
@@ -91,8 +89,12 @@ class Draft:
         self._table("defaults")[key] = value
 
     def set_top(self, key: str, value: str) -> None:
-        """A key above the tables: ``name``, ``endpoint``, ``auth_endpoint``."""
-        self._document[key] = value
+        """A key above the tables: ``name``, ``endpoint``, ``auth_endpoint``, ``proxy``, which may be
+        ``env:NAME``, as it may hold a login."""
+        if key == "proxy" and value.startswith(ENV):
+            self._document[key] = _in_environment(value)
+        else:
+            self._document[key] = value
 
     def set_ca_file(self, name: str, content: bytes) -> None:
         """Whom to trust, PEM."""
@@ -122,3 +124,9 @@ class Draft:
         if others[name] in (None, content):
             return name
         return f"{hashlib.sha256(content).hexdigest()[:8]}-{name}"
+
+
+def _in_environment(value: str) -> Any:
+    indirect = tomlkit.inline_table()
+    indirect["env"] = value.removeprefix(ENV)
+    return indirect

@@ -22,6 +22,8 @@ def named_files(toml: bytes, vendors: Mapping[str, Vendor]) -> list[str]:
 def _names(data: dict[str, Any], vendors: Mapping[str, Vendor]) -> Iterator[str]:
     if isinstance(name := data.get("ca_file"), str):
         yield name
+    if isinstance(proxy := data.get("proxy"), dict) and isinstance(proxy.get("file"), str):
+        yield proxy["file"]
     vendor, table = data.get("vendor"), data.get("credential")
     if not isinstance(table, dict):
         return

@@ -33,8 +33,9 @@ async def online_checks(
         tls = adapter.tls(account)
     except ValueError as error:
         return [Check("tls", Result.FAIL, str(error))]
-    asker = AsyncSender(token_transport, timeout=timeout, http2=adapter.http2, tls=tls)
-    sender = AsyncSender(transport, timeout=timeout, http2=adapter.http2, tls=tls)
+    proxy = account.proxy
+    asker = AsyncSender(token_transport, timeout=timeout, http2=adapter.http2, tls=tls, proxy=proxy)
+    sender = AsyncSender(transport, timeout=timeout, http2=adapter.http2, tls=tls, proxy=proxy)
     tokens = TokenCache(adapter, account, asker.send, clock)
     try:
         return await _Attempt(adapter, account, tokens, sender, clock).checks()

@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 from pydantic import ValidationError
@@ -25,6 +26,7 @@ TOP_LEVEL = (
     "name",
     "endpoint",
     "auth_endpoint",
+    "proxy",
     "ca_file",
     "credential",
     "defaults",
@@ -194,6 +196,7 @@ class _Reader:
         ca_pem = self._file("ca_file", data["ca_file"], secret=False) if "ca_file" in data else None
         endpoint = self._base_url(data, "endpoint")
         auth_endpoint = self._base_url(data, "auth_endpoint")
+        proxy = self._proxy(data.get("proxy"))
         defaults = self._defaults(data.get("defaults", {}))
         if credential is None or self.business_id is None or self.faults:
             return None
@@ -204,6 +207,7 @@ class _Reader:
             credential=credential,
             endpoint=endpoint,
             auth_endpoint=auth_endpoint,
+            proxy=proxy,
             ca_pem=ca_pem,
             defaults=defaults,
             cache={},
@@ -280,6 +284,22 @@ class _Reader:
             return None
         return url.rstrip("/")
 
+    def _proxy(self, given: Any) -> str | None:
+        """It may hold a login, so that no fault quotes it."""
+        if given is None:
+            return None
+        url = self._indirect("proxy", given) if isinstance(given, dict) else given
+        if url is None:
+            return None  # its fault is said
+        if not isinstance(url, str) or not _is_proxy(url):
+            self._fault(
+                "proxy", "expected an HTTP proxy's scheme, host and port, such as http://proxy.example:3128"
+            )
+            return None
+        if url is given and "@" in url and (exposed := self.source.exposure("")):
+            self._warn("proxy", exposed)
+        return url.rstrip("/")
+
     def _defaults(self, table: Any) -> dict[str, str]:
         if not isinstance(table, dict):
             self._fault("defaults", "expected a table [defaults]")
@@ -306,6 +326,19 @@ class _Reader:
         written = [field for field, given in table.items() if isinstance(given, str | int)]
         if any(is_secret(field, model) for field in written) and (exposed := self.source.exposure("")):
             self._warn("", exposed)
+
+
+def _is_proxy(url: str) -> bool:
+    """Whether all transports can use it: HTTP, nothing after host and port."""
+    try:
+        parts = urlsplit(url)
+        fine = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    blank = any(c <= " " for c in url) or not url.isascii()
+    return (
+        fine and not blank and parts.scheme == "http" and (parts.path, parts.query) in (("", ""), ("/", ""))
+    )
 
 
 _LONGEST_NAME = 120

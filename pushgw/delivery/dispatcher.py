@@ -145,7 +145,11 @@ class Dispatcher:
         assert adapter is not None  # noqa: S101  rules C2 and C4 come before dispatch
         assert account is not None  # noqa: S101  as above
         sender = AsyncSender(
-            self._auth_transport, timeout=AUTH_TIMEOUT_S, http2=adapter.http2, tls=adapter.tls(account)
+            self._auth_transport,
+            timeout=AUTH_TIMEOUT_S,
+            http2=adapter.http2,
+            tls=adapter.tls(account),
+            proxy=account.proxy,
         )
         tokens = TokenCache(adapter, account, sender.send, self._clock, rng=self._rng)
         return Lane(

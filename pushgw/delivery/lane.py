@@ -81,6 +81,7 @@ class Lane:
             timeout=settings.timeout,
             http2=entry.adapter.http2,
             tls=entry.adapter.tls(entry.account),
+            proxy=entry.account.proxy,
         )
 
     @property

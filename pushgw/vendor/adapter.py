@@ -88,6 +88,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: str | None = None
     """Base URL (scheme, host, port) in place of the vendor's, without a trailing slash."""
     auth_endpoint: str | None = None
+    proxy: str | None = None
+    """URL of the HTTP proxy on the way to all of these; may hold a login, so that it is never shown as it is."""
     ca_pem: bytes | None = None
     defaults: dict[str, str] = {}
     """channel_id, category, importance, sound, click_action, click_target; a message's own values win."""

@@ -83,5 +83,14 @@ OnComplete = Callable[[Sequence[Completion]], None]
 class TransportFactory(Protocol):
     """Makes the transport of one lane."""
 
-    def __call__(self, *, on_complete: OnComplete, timeout: float, http2: bool, tls: TlsOptions) -> Transport:
-        """``timeout`` in s bounds a request from submit to its last byte."""
+    def __call__(
+        self,
+        *,
+        on_complete: OnComplete,
+        timeout: float,
+        http2: bool,
+        tls: TlsOptions,
+        proxy: str | None = None,
+    ) -> Transport:
+        """``timeout`` in s bounds a request from submit to its last byte. ``proxy``: URL of the HTTP proxy that all requests
+        go through, maybe with a login; None for what the system says (HTTPS_PROXY, NO_PROXY)."""

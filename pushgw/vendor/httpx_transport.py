@@ -26,9 +26,18 @@ class HttpxTransport:
     Half of ``timeout`` bounds the connecting. Raises TransportError where ``tls`` cannot be used.
     """
 
-    def __init__(self, *, on_complete: OnComplete, timeout: float, http2: bool, tls: TlsOptions) -> None:
+    def __init__(
+        self,
+        *,
+        on_complete: OnComplete,
+        timeout: float,
+        http2: bool,
+        tls: TlsOptions,
+        proxy: str | None = None,
+    ) -> None:
         self._timeout = timeout
         self._http2 = http2
+        self._proxy = proxy
         self._context = trust.ssl_context(tls)
         self._loop = asyncio.get_running_loop()
         self._pool = self._new_pool()
@@ -137,6 +146,7 @@ class HttpxTransport:
         client = httpx.AsyncClient(
             http2=self._http2,
             verify=self._context,
+            proxy=self._proxy,
             follow_redirects=False,
             timeout=httpx.Timeout(self._timeout, connect=self._timeout / 2),
             limits=httpx.Limits(max_connections=None, keepalive_expiry=600.0 if self._http2 else 50.0),
@@ -167,10 +177,10 @@ class _Pool:
 
 
 def httpx_transport(
-    *, on_complete: OnComplete, timeout: float, http2: bool, tls: TlsOptions
+    *, on_complete: OnComplete, timeout: float, http2: bool, tls: TlsOptions, proxy: str | None = None
 ) -> HttpxTransport:
     """TransportFactory of HttpxTransport."""
-    return HttpxTransport(on_complete=on_complete, timeout=timeout, http2=http2, tls=tls)
+    return HttpxTransport(on_complete=on_complete, timeout=timeout, http2=http2, tls=tls, proxy=proxy)
 
 
 _REPEATS = 2

@@ -11,6 +11,7 @@ from urllib.parse import quote, quote_plus
 from pushgw.vendor.http import Request
 
 MASK = "***"
+_LOGIN = re.compile(r"//[^/]*@")
 
 
 def mask_request(request: Request, secrets: Iterable[str]) -> dict[str, Any]:
@@ -30,6 +31,11 @@ def mask_request(request: Request, secrets: Iterable[str]) -> dict[str, Any]:
         "headers": headers,
         "body": _body(request.body, pattern),
     }
+
+
+def without_login(url: str) -> str:
+    """The URL with stars for a user and password in it."""
+    return _LOGIN.sub(f"//{MASK}@", url)
 
 
 def _pattern(secrets: Iterable[str]) -> re.Pattern[str] | None:

@@ -32,7 +32,15 @@ class MockTransport:
         self.requests: list[Request] = []
         self.renewals = 0
 
-    def __call__(self, *, on_complete: OnComplete, timeout: float, http2: bool, tls: TlsOptions) -> _MockLane:
+    def __call__(
+        self,
+        *,
+        on_complete: OnComplete,
+        timeout: float,
+        http2: bool,
+        tls: TlsOptions,
+        proxy: str | None = None,
+    ) -> _MockLane:
         """A transport; the other arguments mean nothing here."""
         return _MockLane(self, on_complete)
 

@@ -29,7 +29,15 @@ class NativeTransport:
     Half of ``timeout`` bounds the connecting. Raises TransportError where ``tls`` cannot be used.
     """
 
-    def __init__(self, *, on_complete: OnComplete, timeout: float, http2: bool, tls: TlsOptions) -> None:
+    def __init__(
+        self,
+        *,
+        on_complete: OnComplete,
+        timeout: float,
+        http2: bool,
+        tls: TlsOptions,
+        proxy: str | None = None,
+    ) -> None:
         trust.check(tls)
         self._timeout = timeout
         self._on_complete = on_complete
@@ -42,7 +50,7 @@ class NativeTransport:
                 http2=http2,
                 ca_pem=tls.ca_pem,
                 identity_pem=tls.identity_pem,
-                proxy_for=_proxy_for,
+                proxy_for=_proxy_for if proxy is None else lambda _scheme, _host: proxy,
             )
         except ValueError as error:
             raise TransportError(f"TLS: {error}", sent=False, retriable=False) from None
@@ -95,10 +103,10 @@ class NativeTransport:
 
 
 def native_transport(
-    *, on_complete: OnComplete, timeout: float, http2: bool, tls: TlsOptions
+    *, on_complete: OnComplete, timeout: float, http2: bool, tls: TlsOptions, proxy: str | None = None
 ) -> NativeTransport:
     """TransportFactory of NativeTransport."""
-    return NativeTransport(on_complete=on_complete, timeout=timeout, http2=http2, tls=tls)
+    return NativeTransport(on_complete=on_complete, timeout=timeout, http2=http2, tls=tls, proxy=proxy)
 
 
 def _proxy_for(scheme: str, host: str) -> str | None:

@@ -28,6 +28,7 @@ from pyreqwest.exceptions import (
     RequestTimeoutError,
 )
 from pyreqwest.http import HeaderMap
+from pyreqwest.proxy import ProxyBuilder
 from pyreqwest.request import StreamRequest
 from pyreqwest.response import Response as StreamedResponse
 
@@ -51,14 +52,23 @@ class PyreqwestTransport:
     Half of ``timeout`` bounds the connecting. Raises TransportError where ``tls`` cannot be used.
     """
 
-    def __init__(self, *, on_complete: OnComplete, timeout: float, http2: bool, tls: TlsOptions) -> None:
+    def __init__(
+        self,
+        *,
+        on_complete: OnComplete,
+        timeout: float,
+        http2: bool,
+        tls: TlsOptions,
+        proxy: str | None = None,
+    ) -> None:
         self._timeout = timeout
         self._http2 = http2
         self._tls = tls
-        self._client = _client(timeout, http2, tls)
+        self._proxy = proxy
+        self._client = self._new_client(http2)
         self._spoken = not http2
         """Whether the version of HTTP is settled: an HTTP/2 answer came, or HTTP/1.1 it is."""
-        self._plain = _client(timeout, False, tls) if http2 else self._client
+        self._plain = self._new_client(False) if http2 else self._client
         self._loop = asyncio.get_running_loop()
         self._gathering = Gathering(on_complete)
         self._queue: deque[tuple[object, Request]] = deque()
@@ -86,8 +96,8 @@ class PyreqwestTransport:
         if self._closed:
             return
         downgraded = self._client is self._plain
-        self._plain = _client(self._timeout, False, self._tls)
-        self._client = self._plain if downgraded else _client(self._timeout, True, self._tls)
+        self._plain = self._new_client(False)
+        self._client = self._plain if downgraded else self._new_client(True)
 
     async def close(self) -> None:
         """Abandon what is open (each as a Completion with an error) and close the connections."""
@@ -106,6 +116,9 @@ class PyreqwestTransport:
         # The library's thread may still be letting go of what it handed over. An interpreter that ends in that very moment
         # aborts (5 of 40 short scripts did under plain asyncio, none after a pause); this makes it rare, not impossible.
         await asyncio.sleep(_LAST_BREATH)
+
+    def _new_client(self, http2: bool) -> Client:
+        return _client(self._timeout, http2, self._tls, self._proxy)
 
     def _engage(self) -> None:
         """One worker more for the queue: the one that went idle last, or a new one."""
@@ -179,13 +192,13 @@ async def _read(stream: StreamRequest, answer: StreamedResponse) -> bytes:
 
 
 def pyreqwest_transport(
-    *, on_complete: OnComplete, timeout: float, http2: bool, tls: TlsOptions
+    *, on_complete: OnComplete, timeout: float, http2: bool, tls: TlsOptions, proxy: str | None = None
 ) -> PyreqwestTransport:
     """TransportFactory of PyreqwestTransport."""
-    return PyreqwestTransport(on_complete=on_complete, timeout=timeout, http2=http2, tls=tls)
+    return PyreqwestTransport(on_complete=on_complete, timeout=timeout, http2=http2, tls=tls, proxy=proxy)
 
 
-def _client(timeout: float, http2: bool, tls: TlsOptions) -> Client:
+def _client(timeout: float, http2: bool, tls: TlsOptions, proxy: str | None) -> Client:
     trust.check(tls)
     builder = (
         ClientBuilder()
@@ -208,6 +221,8 @@ def _client(timeout: float, http2: bool, tls: TlsOptions) -> Client:
         )
     else:
         builder = builder.http1_only()
+    if proxy is not None:
+        builder = builder.proxy(ProxyBuilder.all(proxy))
     if tls.ca_pem is not None:
         builder = builder.add_root_certificate_pem(tls.ca_pem)
     if tls.identity_pem is not None:

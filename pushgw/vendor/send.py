@@ -27,18 +27,24 @@ class AsyncSender:
         timeout: float = 10.0,
         http2: bool = True,
         tls: TlsOptions | None = None,
+        proxy: str | None = None,
     ) -> None:
         self._factory = factory
         self._timeout = timeout
         self._http2 = http2
         self._tls = tls or TlsOptions()
+        self._proxy = proxy
         self._transport: Transport | None = None
 
     async def send(self, request: Request) -> Response:
         """The complete answer, whatever its status. Raises TransportError."""
         if self._transport is None:
             self._transport = self._factory(
-                on_complete=_settle, timeout=self._timeout, http2=self._http2, tls=self._tls
+                on_complete=_settle,
+                timeout=self._timeout,
+                http2=self._http2,
+                tls=self._tls,
+                proxy=self._proxy,
             )
         answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         self._transport.submit([(answer, request)])

@@ -67,7 +67,15 @@ class ByHand:
         self.submitted = 0
         self._on_complete: OnComplete | None = None
 
-    def __call__(self, *, on_complete: OnComplete, timeout: float, http2: bool, tls: TlsOptions) -> ByHand:
+    def __call__(
+        self,
+        *,
+        on_complete: OnComplete,
+        timeout: float,
+        http2: bool,
+        tls: TlsOptions,
+        proxy: str | None = None,
+    ) -> ByHand:
         self._on_complete = on_complete
         return self
 

@@ -6,6 +6,7 @@ The server does what its ``script`` says with each stream, so that a test can se
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import ipaddress
 import json
@@ -433,15 +434,78 @@ async def open_transport(
     """Opens transports that trust the test's authority and answer to ``outbox``; closes them at the end."""
     opened: list[Transport] = []
 
-    def open_one(*, timeout: float = 20, http2: bool = True, tls: TlsOptions | None = None) -> Transport:
+    def open_one(
+        *,
+        timeout: float = 20,
+        http2: bool = True,
+        tls: TlsOptions | None = None,
+        proxy: str | None = None,
+    ) -> Transport:
         tls = tls or TlsOptions(ca_pem=certificates.ca.certificate)
-        transport = factory(on_complete=outbox, timeout=timeout, http2=http2, tls=tls)
+        transport = factory(on_complete=outbox, timeout=timeout, http2=http2, tls=tls, proxy=proxy)
         opened.append(transport)
         return transport
 
     yield open_one
     for transport in opened:
         await transport.close()
+
+
+class Tunnel:
+    """A proxy that connects and passes on; it keeps the heads it got."""
+
+    def __init__(self) -> None:
+        self.heads: list[bytes] = []
+        self.port = 0
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = int(self._server.sockets[0].getsockname()[1])
+
+    async def stop(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+        await asyncio.gather(*self._tasks)
+
+    @property
+    def asked_for(self) -> list[str]:
+        """Host and port of each connection, in order."""
+        return [head.split()[1].decode() for head in self.heads]
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        head = await reader.readuntil(b"\r\n\r\n")
+        self.heads.append(head)
+        port = int(head.split()[1].rpartition(b":")[2])
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
+        self._writers += [writer, far_writer]
+        writer.write(b"HTTP/1.1 200 connected\r\nx-proxy: yes\r\n\r\n")
+
+        async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+            while data := await source.read(65536):
+                sink.write(data)
+                await sink.drain()
+
+        with contextlib.suppress(ConnectionError):
+            await asyncio.gather(pump(reader, far_writer), pump(far_reader, writer))
+        far_writer.transport.abort()
+        writer.transport.abort()
+
+
+@pytest.fixture
+async def tunnel() -> AsyncIterator[Tunnel]:
+    """A running proxy."""
+    made = Tunnel()
+    await made.start()
+    yield made
+    await made.stop()
 
 
 # --- lanes ------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from pushgw.vendor import transport_named
 from pushgw.vendor.http import Completion, Request, TlsOptions, Transport
 
 if TYPE_CHECKING:
-    from .conftest import Certificates, Outbox, ScriptedServer, Stream
+    from .conftest import Certificates, Outbox, ScriptedServer, Stream, Tunnel
 
 pytest.importorskip("pushgw_native", reason="the wheel is not installed; `make test-native` builds it")
 
@@ -554,69 +554,27 @@ async def test_http1_closing_under_way(
 # --- proxies --------------------------------------------------------------------------------------------------
 
 
-class Tunnel:
-    """A proxy that connects and passes on; it keeps the heads it got."""
-
-    def __init__(self) -> None:
-        self.heads: list[bytes] = []
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def start(self) -> int:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        return int(self._server.sockets[0].getsockname()[1])
-
-    async def stop(self) -> None:
-        assert self._server is not None
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        head = await reader.readuntil(b"\r\n\r\n")
-        self.heads.append(head)
-        port = int(head.split()[1].rpartition(b":")[2])
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"HTTP/1.1 200 connected\r\nx-proxy: yes\r\n\r\n")
-
-        async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-            while data := await source.read(65536):
-                sink.write(data)
-                await sink.drain()
-
-        try:
-            await asyncio.gather(pump(reader, far_writer), pump(far_reader, writer))
-        finally:
-            far_writer.close()
-            writer.close()
-
-
 async def test_through_a_proxy_with_a_login(
-    server: ScriptedServer, open_transport: OpenTransport, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+    server: ScriptedServer,
+    tunnel: Tunnel,
+    open_transport: OpenTransport,
+    outbox: Outbox,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """HTTPS_PROXY with a login carries HTTP/2; NO_PROXY goes around it."""
-    tunnel = Tunnel()
-    port = await tunnel.start()
-    try:
-        monkeypatch.setenv("HTTPS_PROXY", f"http://me:p%40ss@127.0.0.1:{port}")
-        through = open_transport()
-        through.submit([(n, Request(url=server.url)) for n in range(3)])
-        assert all(c.response is not None for c in await outbox.wait(3))
-        (head,) = tunnel.heads
-        lines = head.split(b"\r\n")
-        assert lines[0] == f"CONNECT {server.url.removeprefix('https://')} HTTP/1.1".encode()
-        assert b"proxy-authorization: Basic " + base64.b64encode(b"me:p@ss") in lines
-        monkeypatch.setenv("NO_PROXY", "localhost")
-        open_transport().submit([(3, Request(url=server.url))])
-        assert (await outbox.wait(4))[-1].response is not None
-        assert len(tunnel.heads) == 1
-        await through.close()
-    finally:
-        await tunnel.stop()
+    monkeypatch.setenv("HTTPS_PROXY", f"http://me:p%40ss@127.0.0.1:{tunnel.port}")
+    through = open_transport()
+    through.submit([(n, Request(url=server.url)) for n in range(3)])
+    assert all(c.response is not None for c in await outbox.wait(3))
+    (head,) = tunnel.heads
+    lines = head.split(b"\r\n")
+    assert lines[0] == f"CONNECT {server.url.removeprefix('https://')} HTTP/1.1".encode()
+    assert b"proxy-authorization: Basic " + base64.b64encode(b"me:p@ss") in lines
+    monkeypatch.setenv("NO_PROXY", "localhost")
+    open_transport().submit([(3, Request(url=server.url))])
+    assert (await outbox.wait(4))[-1].response is not None
+    assert len(tunnel.heads) == 1
+    await through.close()
 
 
 async def test_a_proxy_that_speaks_something_else(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -28,9 +27,7 @@ class XiaomiCredential(Credential):
 
     package: str = Field(description="Package name of the app, as registered with Xiaomi.")
     app_secret: SecretStr = Field(description="AppSecret (not AppKey, not AppID).")
-    region: Literal["cn", "sgp", "fra", "ind", "rus"] = Field(
-        "cn", description="Where the app's devices register."
-    )
+    region: str = Field("cn", description="Where the app's devices register: cn, sgp, fra, ind or rus.")
 
     @field_validator("package")
     @classmethod
@@ -38,6 +35,16 @@ class XiaomiCredential(Credential):
         if not _PACKAGE.fullmatch(package):
             raise ValueError("is no package name, such as com.example.chat; copy it from Xiaomi's console")
         return package
+
+    @field_validator("region")
+    @classmethod
+    def _is_region(cls, region: str) -> str:
+        if region not in HOSTS:
+            known = ", ".join(HOSTS)
+            raise ValueError(
+                f"is no region of Xiaomi's; write one of {known}: where the app's devices register"
+            )
+        return region
 
     @field_validator("app_secret", mode="before")
     @classmethod

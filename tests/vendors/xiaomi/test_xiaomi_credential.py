@@ -45,7 +45,7 @@ def test_mainland_is_the_default() -> None:
         ({"app_secret": ""}, "copy the AppSecret"),
         ({"app_secret": "a b"}, "copy the AppSecret"),
         ({"app_secret": "a\nb"}, "copy the AppSecret"),
-        ({"region": "eu"}, "'fra'"),
+        ({"region": "eu"}, "write one of cn, sgp, fra, ind, rus"),
     ],
 )
 def test_faults_are_explained(change: dict[str, str], words: str) -> None:
