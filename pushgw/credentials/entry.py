@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pushgw.credentials.expiry import expiry_sentence
 from pushgw.vendor.adapter import Account, Adapter
 
 
@@ -48,7 +49,7 @@ class CredentialEntry:
         """The newest file is at fault, so that this older one goes on: what is wrong with it."""
         self.fingerprint = fingerprint
         """Differs when anything that it was read from does."""
-        self.expires_at = account.credential.summary().expires_at if account else None
+        self.expires_at: float | None = account.credential.summary().expires_at if account else None
         """When a certificate in it ends, epoch s; None where nothing does."""
         self.platforms: frozenset[str] = adapter.platforms if adapter else platforms
         self.ios = adapter.ios if adapter else False
@@ -56,6 +57,12 @@ class CredentialEntry:
     @property
     def problem(self) -> str | None:
         """Why it cannot be used now (C4), or None."""
+        return self.fault or self.refused
+
+    def problem_at(self, now: float) -> str | None:
+        """`problem`, also of a certificate that has ended at this very moment (epoch s) and of which nobody has told yet."""
+        if self.expires_at is not None and now >= self.expires_at and self.fault is None:
+            return expiry_sentence(self.expires_at, now)
         return self.fault or self.refused
 
     def token_fault(self, token: str) -> str | None:

@@ -16,6 +16,7 @@ from pushgw.credentials.expiry import expiry_sentence, warned_at
 
 log = structlog.get_logger()
 
+_TICK_S = 0.001
 LOOK_EVERY_S = 2.0
 """A change is seen within this time, and in force as soon as it is read."""
 
@@ -102,7 +103,13 @@ class CredentialWatch:
             changes = await self.look()
             if changes.superseded:
                 supersede(changes.superseded)
-            await asyncio.sleep(self._interval)
+            await asyncio.sleep(self.pause(self._clock()))
+            self.mind_the_dates(self._clock())
+
+    def pause(self, now: float) -> float:
+        """How long to wait for the next look, s: not past the end of a credential."""
+        ends = [e.expires_at for e in self._book.entries.values() if e.expires_at and e.fault is None]
+        return min([self._interval, *(max(end - now, _TICK_S) for end in ends)])
 
     async def look(self) -> Changes:
         """Look once. A shelf that cannot be read leaves everything as it is."""

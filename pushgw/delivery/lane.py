@@ -157,8 +157,9 @@ class Lane:
 
     def _start(self) -> None:
         health = self.health
-        if self.entry.refused is not None:
-            self._drop_ready(self._refused(End.UNUSABLE), self.entry.refused)
+        problem = self.entry.problem_at(self._clock())
+        if problem is not None:
+            self._drop_ready(self._refused(End.UNUSABLE), problem)
         elif health.down:
             self._drop_ready(End.DEFERRED, f"{self.entry.vendor} does not work at the moment")
         elif self._in_flight < health.limit and not health.paused:

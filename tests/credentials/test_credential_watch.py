@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from pushgw.credentials import CredentialDirectory, CredentialWatch, DirectoryShelf
+from pushgw.credentials.watch import LOOK_EVERY_S
 from pushgw.sandbox import example_directory
 from pushgw.vendor.plugin import installed_vendors
 
@@ -185,3 +187,30 @@ async def test_who_supersedes_is_told_after_the_book_has_changed(scene: Scene) -
             await asyncio.sleep(0.001)
     task.cancel()
     assert told == [([9004], None)]
+
+
+async def test_the_watch_wakes_at_the_moment_a_certificate_ends(scene: Scene) -> None:
+    """Every two seconds otherwise; what has ended, and what never ends, wakes nobody."""
+    assert scene.watch.pause(NOW) == LOOK_EVERY_S
+    entry = scene.book.find(9001)
+    entry.expires_at = NOW + 1.25
+    assert scene.watch.pause(NOW - 10) == LOOK_EVERY_S
+    assert scene.watch.pause(NOW) == 1.25
+    assert 0 < scene.watch.pause(NOW + 1.25) < 0.01
+    scene.watch.mind_the_dates(NOW + 1.25)
+    assert scene.watch.pause(NOW + 1.25) == LOOK_EVERY_S
+
+
+async def test_a_running_watch_needs_no_look_to_end_a_certificate(tmp_path: Path) -> None:
+    """Its time is up long before the next look at the files: it is unusable then."""
+    scene = Scene(tmp_path)
+    watch = CredentialWatch(scene.book, scene.shelf, interval=3600)
+    entry = scene.book.find(9001)
+    entry.expires_at = time.time() + 0.3
+    task = asyncio.create_task(watch.run(lambda _ids: None))
+    async with asyncio.timeout(20):
+        while entry.problem is None:
+            await asyncio.sleep(0.01)
+    assert entry.problem.startswith("expired on")
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from pushgw.credentials import CredentialEntry
 from pushgw.delivery.ending import End
 from pushgw.vendor.http import TransportError
@@ -175,6 +177,26 @@ async def test_followers_of_a_batch_wait_for_all_of_it(desk: Any, entry: Make, s
     assert desk.vendors[1].bodies == ["1"]
     desk.vendors[1].answer("accepted,accepted")
     assert desk.vendors[1].bodies == ["2"]
+
+
+@pytest.mark.parametrize("lasts", [10.0, None])
+async def test_what_waits_when_the_certificate_ends_is_not_sent(
+    make_desk: Any, entry: Make, ship: Make, lasts: float | None
+) -> None:
+    """Also before anybody has looked at the dates: what waits in the lane, for room or for its repeat, is C4."""
+    desk, one = make_desk(in_flight=1), entry(1)
+    one.expires_at = None if lasts is None else desk.now + lasts
+    desk.offer(ship(one, "bob"), ship(one, "carol", body="second"))
+    assert desk.vendors[1].submitted == 1
+    desk.now += 10.0
+    desk.vendors[1].answer("accepted")
+    if lasts is None:
+        assert desk.vendors[1].submitted == 2
+    else:
+        assert desk.vendors[1].submitted == 1
+        assert desk.ends == [("bob", End.PUSHED), ("carol", End.UNUSABLE)]
+        assert "expired on" in desk.endings[1].detail
+    await desk.dispatcher.close()
 
 
 async def test_what_cannot_be_rendered_is_refused_unsent(desk: Any, entry: Make, ship: Make) -> None:

@@ -20,7 +20,9 @@ from pushgw.credentials.expiry import MEND
 from pushgw.sandbox import Sandbox
 from tests.e2e.certificate import write_certificate_credential
 
-ENDING, ENDED = 9101, 9102
+ENDING, ENDED, BRIEF = 9101, 9102, 9103
+BRIEF_S = 20
+"""What a gateway needs for its start, and some pushes, many times over."""
 SERIES = 'pushgw_credential_{}{{credential="{}",vendor="apns"}}'
 
 
@@ -94,3 +96,56 @@ async def test_20_days_left_is_a_warning_and_none_is_c4(rig: Any, message: Any, 
     assert rows[ENDING]["LastGoodPush"] is not None
     assert rows[ENDED]["State"] == "unusable"
     assert rows[ENDED]["LastGoodPush"] is None
+
+
+@pytest.mark.parametrize("servers", ["embedded"], indirect=True)
+async def test_a_certificate_that_ends_while_the_gateway_runs(
+    rig: Any, message: Any, unused_tcp_port: int
+) -> None:
+    """Until its last moment pushes go out, with a warning; from then on receipts say C4, and Apple sees no request more."""
+    certs = rig.home / "certs"
+    write_certificate_credential(certs, BRIEF, days=BRIEF_S / 86_400, password="planted-brief")
+    port = rig.sandbox.port
+    await rig.sandbox.close()
+    rig.sandbox = await Sandbox.start(credentials_of(rig.settings).accounts, port=port)
+    rig.gateway(PUSHGW_HTTP__LISTEN=f"127.0.0.1:{unused_tcp_port}")
+    await rig.publish(device(BRIEF), topic=rig.topics.user_events)
+    async with asyncio.timeout(60):
+        while not await rig._known((f"u{BRIEF}",)):
+            await asyncio.sleep(0.1)
+    await rig.publish(*(message(f"u{BRIEF}") for _ in range(5)))
+    before = list(await rig.collect(5))
+    assert {r["PushGateway"]["Verdict"] for r in before} == {"pushed"}
+
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{unused_tcp_port}", trust_env=False) as client:
+        soon, metrics = await health(client)
+        end = metric(metrics, "expiry_timestamp_seconds", BRIEF)
+        assert metric(metrics, "usable", BRIEF) == 1
+        assert soon.startswith("expires in less than a day")
+        assert time.time() < end, f"this machine took more than {BRIEF_S} s for five pushes"
+        while time.time() < end:
+            await asyncio.sleep(min(0.05, max(end - time.time(), 0.001)))
+        await rig.publish(*(message(f"u{BRIEF}") for _ in range(20)))
+        after = (await rig.collect(25))[5:]
+        assert {(r["PushGateway"]["Verdict"], r["PushGateway"]["Code"]) for r in after} == {
+            ("suppressed", "C4")
+        }
+        ended = f"expired on {datetime.fromtimestamp(end, UTC).date()}; {MEND}"
+        assert {r["PushGateway"]["Detail"].endswith(ended) for r in after} == {True}
+        assert rig.sandbox.journal.of("apns").requests == 5
+
+        async with asyncio.timeout(10):
+            while (told := await health(client))[0] != ended:
+                await asyncio.sleep(0.05)
+        metrics = told[1]
+        assert metric(metrics, "expiry_timestamp_seconds", BRIEF) == end
+        assert metric(metrics, "usable", BRIEF) == 0
+    lines = [json.loads(line) for line in rig.log().splitlines()]
+    assert [w["why"] for w in lines if w["event"] == "credential_expired"] == [ended]
+
+
+async def health(client: httpx.AsyncClient) -> tuple[str, str]:
+    """What /readyz says of the credential, and all metrics."""
+    ready = await client.get("/readyz", headers={"accept": "application/json"})
+    assert ready.status_code == 200
+    return ready.json()["credentials"][str(BRIEF)], (await client.get("/metrics")).text
