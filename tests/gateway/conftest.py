@@ -268,7 +268,7 @@ class Plant:
         self.running = asyncio.create_task(self.gateway.run())
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not condition():
                 if self.running.done():
                     self.running.result()

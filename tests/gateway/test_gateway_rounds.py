@@ -84,10 +84,11 @@ async def test_no_mark_is_written_before_its_receipt(plant: Any, message: Make) 
 async def test_dead_letters_do_not_wait_for_receipts(plant: Any, message: Make) -> None:
     """The topics of one round are written side by side: a receipt topic that refuses holds up no dead letter; the offset
     stays before the record whose receipt is missing."""
-    let_go = asyncio.Event()
+    begun, let_go = asyncio.Event(), asyncio.Event()
     publish, dead_letters = plant.outlet.publish, plant.outlet.dead_letters
 
     async def slow(letters: Any) -> None:
+        begun.set()
         await let_go.wait()
         await dead_letters(letters)
 
@@ -96,7 +97,7 @@ async def test_dead_letters_do_not_wait_for_receipts(plant: Any, message: Make) 
 
     plant.outlet.publish, plant.outlet.dead_letters = refused, slow
     plant.intake.put(b"garbage")  # a round of its own, so that the next two share one
-    await plant.until(lambda: plant.intake.in_flight() == 1)
+    await begun.wait()
     plant.intake.put(message("nobody"), b"garbage")
     await plant.until(lambda: bool(plant.gateway._settler._suppressed and plant.gateway._settler._letters))
     let_go.set()
