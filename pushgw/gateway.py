@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -43,6 +43,8 @@ EXPIRE_EVERY_S = 60.0
 REVIEW_EVERY_S = 5.0
 IDLE_WAIT_S = 0.5
 CANCEL_AGAIN_S = 0.5
+CLOSE_S = 20.0
+"""As long as the slowest of what is closed here waits for by itself."""
 
 
 class Gateway:
@@ -378,9 +380,18 @@ class Gateway:
 
     async def _close(self) -> None:
         self._closing = True  # leaving the group revokes our partitions: there is nobody left to wait for
-        await self._dispatcher.close()
-        await asyncio.gather(*(intake.close() for intake in self._intakes))
-        await self._outlet.close()
+        await _within("connections to vendors", self._dispatcher.close())
+        await asyncio.gather(*(_within("consumer", intake.close()) for intake in self._intakes))
+        await _within("producer", self._outlet.close())
+
+
+async def _within(what: str, closing: Awaitable[None]) -> None:
+    """All is settled or abandoned: what cannot be closed must not keep the process from ending."""
+    try:
+        async with asyncio.timeout(CLOSE_S):
+            await closing
+    except TimeoutError:
+        log.error("not_closed", what=what, after_s=CLOSE_S, so="the process ends without it")
 
 
 async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:

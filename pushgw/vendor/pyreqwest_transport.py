@@ -130,9 +130,12 @@ class PyreqwestTransport:
         self._workers.append(self._loop.create_task(self._work()))
 
     async def _work(self) -> None:
-        """Take requests for as long as the transport is open. The hot loop: one screen, few calls."""
+        """Take requests for as long as the transport is open. The hot loop: one screen, few calls.
+
+        It looks whether it is closed: a cancellation that meets an answer on its way is swallowed in the library.
+        """
         queue, gathering = self._queue, self._gathering
-        while True:
+        while not self._closed:
             if not queue:
                 client = plain = builder = stream = answer = (
                     None  # an idle worker keeps no client that was left alive

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from pushgw import gateway as gateway_module
 from pushgw.delivery.shipment import Parcel, Shipment
 from pushgw.delivery.work import Work
 from pushgw.kafka.intake import Record
@@ -478,4 +479,19 @@ async def test_a_stop_during_the_start_ends_though_a_cancellation_is_swallowed(m
     plant.state.suspects = swallowing
     plant.gateway.stop()
     await asyncio.wait_for(plant.running, 20)
+    await plant.state.store.close()
+
+
+async def test_what_cannot_be_closed_does_not_keep_the_process(
+    make_plant: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that never closes is named and left behind: the stop ends."""
+    monkeypatch.setattr(gateway_module, "CLOSE_S", 0.05)
+    plant = make_plant()
+    await plant.start()
+    plant.outlet.close = asyncio.Event().wait
+    plant.gateway.stop()
+    with capture_logs() as logs:
+        await asyncio.wait_for(plant.running, 20)
+    assert [line["what"] for line in logs if line["event"] == "not_closed"] == ["producer"]
     await plant.state.store.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import socket
 import ssl
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from h2.errors import ErrorCodes
 
 from pushgw.vendor import transport_named
 from pushgw.vendor.faults import BODY_LIMIT
-from pushgw.vendor.http import Request, TlsOptions, Transport, TransportError, TransportFactory
+from pushgw.vendor.http import Completion, Request, TlsOptions, Transport, TransportError, TransportFactory
 
 if TYPE_CHECKING:
     from .conftest import Certificates, Outbox, ScriptedServer, Stream
@@ -513,6 +514,24 @@ def test_unknown_transport() -> None:
     """A transport that does not exist is refused with the names of those that do."""
     with pytest.raises(ValueError, match="pyreqwest, httpx and native"):
         transport_named("curl")
+
+
+async def test_closing_ends_at_whatever_moment(
+    server: ScriptedServer, factory: TransportFactory, certificates: Certificates
+) -> None:
+    """Answers that arrive in the very moment of closing keep nothing open: close returns, and every tag has come back once."""
+    rng = random.Random(3)
+    tls = TlsOptions(ca_pem=certificates.ca.certificate)
+    for _ in range(30):
+        done: list[Completion] = []
+        transport = factory(on_complete=done.extend, timeout=20, http2=True, tls=tls)
+        transport.submit([(number, _request(server)) for number in range(100)])
+        await asyncio.sleep(rng.uniform(0, 0.08))
+        transport.submit([(number, _request(server)) for number in range(100, 110)])
+        await asyncio.sleep(rng.uniform(0, 0.004))
+        async with asyncio.timeout(10):
+            await transport.close()
+        assert sorted(c.tag for c in done) == list(range(110))  # type: ignore[type-var]  # tags are ints
 
 
 # --- other connections ------------------------------------------------------------------------------------
