@@ -15,6 +15,8 @@ from pushgw.kafka.record import Batch
 from pushgw.messages.retries import not_before_ms
 from pushgw.settings import KafkaSettings
 
+MOST_AT_ONCE = 64
+"""Records in one batch. After an outage thousands are due in the same moment: in small batches they let new messages pass."""
 GROUP_SUFFIX = ".retries"
 """The retry topics have a consumer group of their own, so that neither group's rebalances stop the other."""
 
@@ -65,20 +67,25 @@ class RetryIntake(Intake):
         return self._due()
 
     def _due(self) -> dict[TopicPartition, list[ConsumerRecord]]:
-        """Taken from what waits, in its order; a partition of which nothing is left is fetched again."""
+        """Taken from what waits, in its order, what is due longest first; a partition of which nothing is left is fetched again."""
         now_ms = self._clock() * 1000
         found: dict[TopicPartition, list[ConsumerRecord]] = {}
-        for tp in list(self._waiting):
+        room = MOST_AT_ONCE
+        for tp in sorted(self._waiting, key=self._first_due_ms):
             waiting = self._waiting[tp]
             due: list[ConsumerRecord] = []
-            while waiting and not_before_ms(waiting[0].headers) <= now_ms:
+            while room and waiting and not_before_ms(waiting[0].headers) <= now_ms:
                 due.append(waiting.popleft())
+                room -= 1
             if due:
                 found[tp] = due
             if not waiting:
                 del self._waiting[tp]
                 self.resume(tp)
         return found
+
+    def _first_due_ms(self, tp: TopicPartition) -> float:
+        return not_before_ms(self._waiting[tp][0].headers)
 
     async def _assigned(self, partitions: set[TopicPartition]) -> None:
         """Every partition begins at its committed offset again, which is before all that waits here."""

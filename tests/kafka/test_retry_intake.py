@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from pushgw.kafka import retry_intake
 from pushgw.kafka.retry_intake import RetryIntake
 from pushgw.kafka.topics import ensure_topics
 from pushgw.settings import KafkaSettings
@@ -94,3 +95,24 @@ async def test_a_broken_time_is_due_at_once(
     await producer.send_and_wait(topic, b"x", partition=0, headers=[("pushgw-not-before", b"soon")])
     await producer.stop()
     assert [r.value for r in await kit.take(intake, 1)] == [b"x"]
+
+
+async def test_many_that_are_due_come_in_small_batches(
+    settings: KafkaSettings, kit: Any, retries: tuple[RetryIntake, Hand], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an outage all is due at once: no batch is larger than the bound, what has waited longest comes first, and all
+    of it comes."""
+    monkeypatch.setattr(retry_intake, "MOST_AT_ONCE", 3)
+    intake, hand = retries
+    await put(settings, 5, *range(10, 15), now=hand.now)
+    await put(settings, 30, *range(5, 8), now=hand.now)
+    assert await kit.take(intake, 0) == []
+    while len(intake._waiting) < 2:
+        assert await intake.batch() is None
+    hand.now += 60
+    batches = []
+    while intake._waiting:
+        batch = await intake.batch()
+        assert batch is not None
+        batches.append([int(r.value) for r in batch.records])
+    assert batches == [[5, 6, 7], [10, 11, 12], [13, 14]]
