@@ -29,9 +29,10 @@ from pushgw.settings import load_settings
 
 IN_FLIGHT = 2000
 APNS_PER_S, FCM_PER_S = 100, 50
-WARM_UP_PER_S, WARM_UP_S, WARM_UP_LATENCY_MS = 600, 40, 4000
+WARM_UP_PER_S, WARM_UP_S, WARM_UP_LATENCY_MS = 1300, 20, 1800
 APNS, FCM = 9001, 9002
-USERS = 200
+APNS_USERS, FCM_USERS = 200, 4000
+"""A device has one push in flight at a time: many devices are needed for many in flight."""
 
 
 async def run(home: Path, seconds: float, transport: str, kafka: str | None) -> dict[str, float]:
@@ -89,7 +90,7 @@ class _Stream:
         await asyncio.gather(self._producer.start(), self._consumer.start())
         for event in _devices():
             await self._producer.send(self._topics.user_events, event, key=record_key(event))
-        await _until_known(settings, f"fcm{USERS - 1}")
+        await _until_known(settings, f"fcm{FCM_USERS - 1}")
         self._reading = asyncio.create_task(self._read())
         return self
 
@@ -129,7 +130,7 @@ class _Stream:
         value = json.dumps(
             {
                 "From_Account": "alice",
-                "To_Account": f"{vendor}{self._number % USERS}",
+                "To_Account": f"{vendor}{self._number % (APNS_USERS if vendor == 'apns' else FCM_USERS)}",
                 "MsgSeq": self._number,
                 "MsgRandom": self._number,
                 "MsgTimeStamp": int(time.time()),
@@ -209,11 +210,11 @@ def _devices() -> list[bytes]:
                 "Token": token.format(n=n + 1),
             }
         ).encode()
-        for vendor, business_id, platform, token in (
-            ("apns", APNS, "ios", "{n:064x}"),
-            ("fcm", FCM, "android", "fcm-token:{n:08}"),
+        for vendor, business_id, platform, token, users in (
+            ("apns", APNS, "ios", "{n:064x}", APNS_USERS),
+            ("fcm", FCM, "android", "fcm-token:{n:08}", FCM_USERS),
         )
-        for n in range(USERS)
+        for n in range(users)
     ]
 
 
