@@ -1,4 +1,4 @@
-"""Writes what is made from code: tables of README.md, docs/reasons.md, docs/vendors.md, docs/metrics.md and the alerts in deploy/.
+"""Writes what is made from code: tables of README.md, docs/reasons.md, docs/vendors.md, docs/vendor-reports.md, docs/metrics.md and the alerts in deploy/.
 
 ``python -m docs.generate`` writes; ``tests/docs`` fails when a file is not what this would write.
 """
@@ -31,7 +31,7 @@ def main() -> None:
 
 def generated() -> dict[Path, str]:
     """Path -> the text it must have."""
-    readme = ROOT / "README.md"
+    readme, reports = ROOT / "README.md", ROOT / "docs" / "vendor-reports.md"
     text = readme.read_text("utf-8")
     text = _between(text, "settings", settings_table())
     text = _between(text, "reasons", reasons_table())
@@ -40,6 +40,7 @@ def generated() -> dict[Path, str]:
         ROOT / "docs" / "reasons.md": reasons_page(),
         ROOT / "docs" / "vendors.md": vendors_page(),
         ROOT / "docs" / "metrics.md": metrics_page(),
+        reports: _between(reports.read_text("utf-8"), "reports", reports_table()),
         ROOT / "deploy" / "prometheus-alerts.yml": rules_file(),
     }
 
@@ -79,6 +80,16 @@ def reasons_page() -> str:
         parts += ["", f"## {name}", "", "| answer | action | the vendor's words |", "|---|---|---|"]
         parts += [f"| `{code}` | {action} | {words} |" for code, (action, words) in vendor.results.items()]
     return "\n".join(parts) + "\n"
+
+
+def reports_table() -> str:
+    """Every status that a vendor reports later."""
+    rows = ["| vendor | status | stage | words |", "|---|---|---|---|"]
+    for name, vendor in installed_vendors().items():
+        rows += [
+            f"| {name} | `{code}` | {stage} | {words} |" for code, (stage, words) in vendor.reports.items()
+        ]
+    return "\n".join(rows)
 
 
 SCRAPE = """```yaml

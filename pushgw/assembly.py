@@ -22,6 +22,7 @@ from pushgw.kafka.intake import Intake
 from pushgw.kafka.outlet import Outlet
 from pushgw.kafka.retry_intake import RetryIntake
 from pushgw.policy.limits import RateLimiter
+from pushgw.reports import ReportDesk
 from pushgw.settings import PolicySettings, Settings
 from pushgw.state import blobs_of
 from pushgw.state.protocol import StateStore
@@ -105,6 +106,19 @@ def assemble(
         make_dispatcher=make_dispatcher,
         watch=CredentialWatch(book, credential_shelf_of(settings), clock=clock),
         clock=clock,
+    )
+
+
+def report_desk_of(
+    settings: Settings, book: CredentialDirectory, state: StateStore, gateway: Gateway
+) -> ReportDesk:
+    """What takes vendors' later reports beside a running gateway."""
+    return ReportDesk(
+        book,
+        owners=state.owners,
+        publish=gateway.publish,
+        tally=gateway.tally,
+        app=settings.sdk_app_id,
     )
 
 

@@ -27,7 +27,7 @@ from pushgw.delivery.tally import Tally
 from pushgw.delivery.work import Work
 from pushgw.good_pushes import GoodPushes
 from pushgw.kafka.intake import Batch, Intake, Record
-from pushgw.kafka.outlet import Outlet
+from pushgw.kafka.outlet import Outlet, OutletError
 from pushgw.messages.model import Source
 from pushgw.patience import Patience
 from pushgw.reading import Read, Reader
@@ -267,6 +267,13 @@ class Gateway:
     def troubles(self) -> dict[str, str]:
         """Why nothing moves at the moment: "state" or "receipts" -> one sentence. Empty when all is well."""
         return self._patience.troubles
+
+    async def publish(self, receipts: Sequence[tuple[bytes | None, bytes]]) -> None:
+        """Put receipts of what vendors told later on their topic; returns when all are acknowledged. Raises OutletError."""
+        if self._closing:
+            raise OutletError("the gateway is stopping")
+        await self._outlet.publish(receipts)
+        self.tally.receipts += len(receipts)
 
     @property
     def lanes(self) -> Mapping[int, Lane]:

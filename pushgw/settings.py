@@ -328,8 +328,13 @@ class HttpSettings(_Section):
     listen: str | None = Field(
         "127.0.0.1:9464", description="host:port of /livez, /readyz and /metrics; empty: none."
     )
+    reports_listen: str | None = Field(
+        None,
+        description="host:port where vendors' later reports (arrived, clicked) are taken, for a reverse proxy with TLS in front;"
+        " empty: none.",
+    )
 
-    @field_validator("listen")
+    @field_validator("listen", "reports_listen")
     @classmethod
     def _host_and_port(cls, listen: str | None) -> str | None:
         if not listen:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import structlog
 import typer
 
-from pushgw.assembly import assemble, credentials_of
+from pushgw.assembly import assemble, credentials_of, report_desk_of
 from pushgw.cli.health import Health
 from pushgw.cli.logs import set_up_logs
 from pushgw.cli.loop import run_async, tune_collector
@@ -23,6 +23,7 @@ from pushgw.kafka.client import ClientOptionsError, kafka_client_options
 from pushgw.kafka.intake import IntakeError
 from pushgw.kafka.outlet import OutletError
 from pushgw.kafka.topics import TopicsError, ensure_topics
+from pushgw.reports import Door
 from pushgw.settings import Settings
 from pushgw.state import open_store
 from pushgw.state.protocol import StateUnavailable
@@ -105,7 +106,7 @@ async def _serve(
     """The gateway in this process; exit code and summary."""
     async with stops_of(settings.shutdown.grace, worker) as stops:
         try:
-            summary = await _work(settings, book, stops)
+            summary = await _work(settings, book, worker, stops)
         except asyncio.CancelledError:
             if stops.gateway is None or not stops.hurried:
                 raise
@@ -114,7 +115,9 @@ async def _serve(
     return (1 if stops.hurried else 0), summary
 
 
-async def _work(settings: Settings, book: CredentialDirectory, stops: Stops) -> dict[str, Any]:
+async def _work(
+    settings: Settings, book: CredentialDirectory, worker: int | None, stops: Stops
+) -> dict[str, Any]:
     state = await open_store(settings.state)
     try:
         await ensure_topics(settings.kafka, settings.dispatch.retry_tiers)
@@ -127,7 +130,9 @@ async def _work(settings: Settings, book: CredentialDirectory, stops: Stops) -> 
             transport=settings.dispatch.transport,
         )
         tune_collector()
-        async with Health(settings.http, gateway, book, vendors=installed_vendors()):
+        desk = report_desk_of(settings, book, state, gateway)
+        door = Door(settings.http.reports_listen, desk.answer, shared=worker is not None)
+        async with Health(settings.http, gateway, book, vendors=installed_vendors()), door:
             await gateway.run()
         return _summary(gateway)
     finally:

@@ -201,7 +201,13 @@ class Lane:
             return None
         parcels = shipment.parcels
         targets = (parcels[0].target,) if len(parcels) == 1 else tuple([p.target for p in parcels])
-        push = Push(notification=shipment.notification, targets=targets, now=now, stage=shipment.stage)
+        push = Push(
+            notification=shipment.notification,
+            targets=targets,
+            now=now,
+            stage=shipment.stage,
+            origin=shipment.origin,
+        )
         try:
             request = self._adapter.render(push, self._account, auth)
         except Refused as refused:

@@ -7,14 +7,18 @@ from typing import Any
 from pushgw.delivery.decide import Delivery
 from pushgw.delivery.shipment import Parcel, Shipment
 from pushgw.messages.receipts import push_ids
-from pushgw.vendor.push import Target
+from pushgw.vendor.push import Origin, Target
 
 
 def plan(work: Any, source: str, deliveries: list[Delivery], attempt: int = 1) -> list[Shipment]:
-    """Shipments for one record at its ``attempt``. A token is never twice in one shipment: vendors would show it twice."""
+    """Shipments for one record (``work.message``) at its ``attempt``. A token is never twice in one shipment: vendors would show it twice."""
+    if not deliveries:
+        return []
+    message = work.message
+    origin = Origin(source, message.app, message.group_id is not None)
     if len(deliveries) == 1:
         delivery = deliveries[0]
-        return [_shipment([delivery], [parcel(work, source, delivery)], attempt)]
+        return [_shipment([delivery], [parcel(work, source, delivery)], attempt, origin)]
     groups: dict[tuple[int, int], list[Delivery]] = {}
     for delivery in deliveries:
         groups.setdefault((delivery.entry.business_id, id(delivery.notification)), []).append(delivery)
@@ -24,7 +28,7 @@ def plan(work: Any, source: str, deliveries: list[Delivery], attempt: int = 1) -
         limit = adapter.batch_limit if adapter else 1
         for start in range(0, len(group), limit):
             chunk = group[start : start + limit]
-            shipments.append(_shipment(chunk, [parcel(work, source, d) for d in chunk], attempt))
+            shipments.append(_shipment(chunk, [parcel(work, source, d) for d in chunk], attempt, origin))
     return shipments
 
 
@@ -49,13 +53,14 @@ def parcel(work: Any, source: str, delivery: Delivery) -> Parcel:
     )
 
 
-def _shipment(chunk: list[Delivery], parcels: list[Parcel], attempt: int) -> Shipment:
+def _shipment(chunk: list[Delivery], parcels: list[Parcel], attempt: int, origin: Origin) -> Shipment:
     tokens = (chunk[0].device.token,) if len(chunk) == 1 else tuple([d.device.token for d in chunk])
     return Shipment(
         entry=chunk[0].entry,
         notification=chunk[0].notification,
         parcels=parcels,
         tokens=tokens,
+        origin=origin,
         attempt=attempt,
         first_attempt=attempt,
     )

@@ -8,7 +8,7 @@ import msgspec
 
 from pushgw.credentials import CredentialEntry
 from pushgw.policy.facts import Device
-from pushgw.vendor.push import Notification, Outcome, Target
+from pushgw.vendor.push import Notification, Origin, Outcome, Target
 
 
 class Parcel(msgspec.Struct, kw_only=True):
@@ -40,6 +40,7 @@ class Shipment(msgspec.Struct, kw_only=True):
     """Those still open; a repeat carries only these."""
     tokens: tuple[str, ...]
     """The device tokens it started with: their next shipments wait for it, so that each device sees its order."""
+    origin: Origin | None = None
     attempt: int = 1
     first_attempt: int = 1
     """The attempt that it came to the lane with: what comes back from the retry topics has some behind it."""

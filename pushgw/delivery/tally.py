@@ -8,8 +8,12 @@ from collections.abc import Iterable
 from pushgw.delivery.ending import End, Ending
 from pushgw.delivery.histogram import Histogram
 from pushgw.policy.reasons import Reason
+from pushgw.vendor.reports import Stage
 
 _PUSHED = End.PUSHED
+UNMATCHED, REFUSED = "unmatched", "refused"
+REPORT_WORDS = (*(stage.value for stage in Stage), UNMATCHED, REFUSED)
+"""What may stand beside the vendor in ``vendor_reports``."""
 RECORD_BOUNDS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
 """From a record's time on: up to a consumer group that is hours behind."""
 VENDOR_BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -43,6 +47,8 @@ class Tally:
         """How often a credential's token guard has tripped."""
         self.tokens_held: dict[int, int] = {}
         """Now: by credential whose guard is tripped, how many devices are held for review."""
+        self.vendor_reports: Counter[tuple[str, str]] = Counter()
+        """What vendors told later, by (vendor, what it was: a `Stage`, ``unmatched`` or ``refused``)."""
         self.claims_held: int | None = None
         """Dedup claims in the store, as last counted; None where the store cannot say."""
         self.decide_latency = Histogram(RECORD_BOUNDS_S)

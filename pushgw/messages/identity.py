@@ -58,6 +58,11 @@ def vendor_uuid(push_id: str) -> str:
     return _uuid(f"{number:032x}")
 
 
+def is_push_id(text: str) -> bool:
+    """Whether this is the spelling of a PushID of ours."""
+    return len(text) == 26 and text[0] in _ALPHABET[:8] and not set(text) - _VALUES.keys()
+
+
 def notify_number(digest: bytes) -> int:
     """A positive 31-bit integer from the first four bytes of a digest."""
     return int.from_bytes(digest[:4]) & _LARGEST_31_BIT or 1

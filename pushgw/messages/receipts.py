@@ -28,12 +28,15 @@ __all__ = [
     "push_id",
     "push_ids",
     "pushed",
+    "reported",
     "suppressed",
     "vendor_uuid",
 ]
 
 PUSHED = "Push.OfflinePush"
 SUPPRESSED = "Push.Suppressed"
+REPORTED = "reported"
+"""Action of a failure that a vendor told later: nothing was done about it."""
 
 Subject = OfflineMessage | NotAMessage
 
@@ -192,6 +195,51 @@ def failed(
     receipt.PushStage = 1
     receipt.ErrCode = _error_number(vendor_code)
     receipt.ErrInfo = error
+    return _encode(receipt)
+
+
+def reported(
+    *,
+    push_id: str,
+    stage: int,
+    group: bool,
+    receiver: str | None,
+    now_ms: int,
+    device_id: str | None,
+    business_id: int,
+    vendor: str,
+    push_platform: int,
+    token: str,
+    error: str | None = None,
+    vendor_id: str = "",
+    vendor_code: str = "",
+    source: str = "",
+) -> bytes:
+    """What the vendor told later of a push that it had taken. ``stage``: 2 arrived, 3 clicked; ``error``: its words where the
+    push did not arrive. What only the message says (From_Account, MsgKey, GroupID ...) stands in the receipt with the same PushID.
+    """
+    gateway = ReceiptGateway(
+        Verdict="pushed" if error is None else "failed",
+        Action=UNSET if error is None else REPORTED,
+        VendorID=vendor_id or UNSET,
+        VendorCode=vendor_code,
+        Source=source or UNSET,
+    )
+    _name_device(gateway, device_id, business_id, vendor, token)
+    receipt = Receipt(
+        CallbackCommand=PUSHED,
+        EventType=2 if group else 1,
+        EventTime=now_ms // 1000,
+        From_Account="",
+        To_Account=receiver,
+        PushPlatform=push_platform,
+        PushStage=stage,
+        PushID=push_id,
+        PushGateway=gateway,
+    )
+    if error is not None:
+        receipt.ErrCode = _error_number(vendor_code)
+        receipt.ErrInfo = error
     return _encode(receipt)
 
 

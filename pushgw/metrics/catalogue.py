@@ -90,6 +90,13 @@ RETRIES = Metric(
     " in seconds.",
 )
 RECEIPTS = Metric("pushgw_receipts_total", _COUNTER, (), "Receipts that Kafka acknowledged.")
+VENDOR_REPORTS = Metric(
+    "pushgw_vendor_reports_total",
+    _COUNTER,
+    ("vendor", "stage"),
+    "What vendors told later of single pushes: `arrived`, `clicked`, `not_arrived`, `unmatched` (of no push of ours that can be"
+    " told); and `refused`, requests that were not taken (a wrong signature, a broken body).",
+)
 DEAD_LETTERS = Metric(
     "pushgw_dead_letters_total", _COUNTER, ("code",), "Records put on the dead-letter topic, by error code."
 )
@@ -224,6 +231,7 @@ CATALOGUE: tuple[Metric, ...] = (
     DEAD_TOKENS,
     RETRIES,
     RECEIPTS,
+    VENDOR_REPORTS,
     DEAD_LETTERS,
     DECIDE_LATENCY,
     VENDOR_LATENCY,

@@ -21,7 +21,7 @@ from pushgw.delivery.ending import End
 from pushgw.delivery.health import Breaker
 from pushgw.delivery.histogram import Histogram
 from pushgw.delivery.lane import Lane
-from pushgw.delivery.tally import SUPPRESSED_AS, Tally
+from pushgw.delivery.tally import REPORT_WORDS, SUPPRESSED_AS, Tally
 from pushgw.gateway import Gateway
 from pushgw.messages.errors import CODES
 from pushgw.metrics import catalogue as c
@@ -93,6 +93,8 @@ def _traffic(tally: Tally, vendors: list[str]) -> Iterator[Family]:
     dead = {(vendor, fate.value): 0 for vendor in vendors for fate in TokenFate}
     yield _family(c.DEAD_TOKENS, list((dead | tally.tokens).items()))
     yield _family(c.RECEIPTS, [((), tally.receipts)])
+    told = {(vendor, word): 0 for vendor in vendors for word in REPORT_WORDS}
+    yield _family(c.VENDOR_REPORTS, list((told | tally.vendor_reports).items()))
     letters = {**dict.fromkeys(CODES, 0), **tally.dead_letters}
     yield _family(c.DEAD_LETTERS, [((str(code),), n) for code, n in sorted(letters.items())])
 

@@ -114,6 +114,15 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     raises: tuple[Raise, ...] = ()
 
 
+class Owner(msgspec.Struct, frozen=True):
+    """The device that a token belongs to."""
+
+    user: str
+    device_id: str
+    put_ms: int
+    """EventTime of the Put that brought the token there."""
+
+
 class StateStore(Protocol):
     """Users, devices, options, claims, tombstones, badges, done marks. Every method may raise StateUnavailable."""
 
@@ -158,6 +167,9 @@ class StateStore(Protocol):
 
     async def user(self, app: int, user: str) -> User | None:
         """What is stored of one user (CLI)."""
+
+    async def owners(self, keys: Sequence[str]) -> dict[str, Owner]:
+        """Who owns these tokens (`tokens.token_key`); a released one keeps its last owner for a week."""
 
     async def options(self, app: int, user: str) -> dict[str, int]:
         """Stored receive options of one user, key ``c2c:<peer>`` or ``group:<id>[:<topic>]`` (CLI)."""

@@ -31,6 +31,7 @@ from pushgw.state.protocol import (
     Admission,
     Admit,
     DeadToken,
+    Owner,
     Settlement,
     Shown,
     StateMissing,
@@ -177,6 +178,10 @@ class RedisStore:
         """What is stored of one user."""
         key = user_key(app, user)
         return (await self._users.read([key], ())).users.get(key)
+
+    async def owners(self, keys: Sequence[str]) -> dict[str, Owner]:
+        """Who owns these tokens."""
+        return await self._users.owners(keys) if keys else {}
 
     async def options(self, app: int, user: str) -> dict[str, int]:
         """Stored receive options of one user: ``c2c:<peer>`` or ``group:<id>[:<topic>]`` -> option."""

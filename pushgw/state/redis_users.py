@@ -75,6 +75,12 @@ class UserBook:
         await self._read_more(read, users, tokens)
         return read
 
+    async def owners(self, keys: Sequence[str]) -> dict[str, Owner]:
+        """Owners of tokens by their keys; a token that nobody has is missing."""
+        read = await self.read([], keys)
+        found = {key: read.find_owner(key) for key in keys}
+        return {key: owner for key, owner in found.items() if owner is not None}
+
     async def _apply(self, events: Sequence[UserEvent]) -> None:
         options = _options(events)
         others = [event for event in events if not isinstance(event, C2COption | GroupOption)]

@@ -21,6 +21,7 @@ from pushgw.state.protocol import (
     Admission,
     Admit,
     DeadToken,
+    Owner,
     Settlement,
     Shown,
     StateUnavailable,
@@ -171,6 +172,10 @@ class SqliteStore:
         """What is stored of one user."""
         key = user_key(app, user)
         return (await self._read(lambda db: sqlite_users.read_users(db, [key]))).get(key)
+
+    async def owners(self, keys: Sequence[str]) -> dict[str, Owner]:
+        """Who owns these tokens."""
+        return await self._read(lambda db: sqlite_users.read_owners(db, keys)) if keys else {}
 
     async def options(self, app: int, user: str) -> dict[str, int]:
         """Stored receive options of one user: ``c2c:<peer>`` or ``group:<id>[:<topic>]`` -> option."""

@@ -41,6 +41,12 @@ def read_users(database: sqlite3.Connection, keys: Iterable[str]) -> dict[str, U
     return decode_users(distinct, database.execute(_READ, (json_list(distinct),)).fetchone())
 
 
+def read_owners(database: sqlite3.Connection, keys: Iterable[str]) -> dict[str, Owner]:
+    """Owners of tokens by their keys; a token that nobody has is missing."""
+    found = {key: _read_owner(database, key) for key in keys}
+    return {key: owner for key, owner in found.items() if owner is not None}
+
+
 def apply(database: sqlite3.Connection, memory: Memory, events: Sequence[UserEvent]) -> None:
     """Apply the events in order."""
     memory.forget([user_key(event.app, event.user) for event in events])

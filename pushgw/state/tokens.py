@@ -6,7 +6,6 @@ an index from `token_key` to `Owner`; the loser's device stays, marked `lost`.
 
 from __future__ import annotations
 
-import msgspec
 from msgspec.structs import replace
 
 from pushgw.messages.model import DevicePut
@@ -14,16 +13,8 @@ from pushgw.policy.facts import User
 from pushgw.policy.token_fate import TokenFate, fate_of_token
 from pushgw.state.events import device_of, replace_device
 from pushgw.state.protocol import DeadToken
+from pushgw.state.protocol import Owner as Owner
 from pushgw.vendor.push import Action
-
-
-class Owner(msgspec.Struct, frozen=True):
-    """The device that a token belongs to."""
-
-    user: str
-    device_id: str
-    put_ms: int
-    """EventTime of the Put that brought the token there."""
 
 
 def token_key(app: int, business_id: int, token: str) -> str | None:

@@ -27,7 +27,8 @@ from pushgw.vendor.mask import mask_request
 from pushgw.vendor.mock_transport import MockTransport, mock_transport
 from pushgw.vendor.plugin import Vendor, installed_vendors
 from pushgw.vendor.probe import NO_DEVICE, Probe, harmless_push
-from pushgw.vendor.push import Action, FollowUp, Notification, Outcome, Push, Target
+from pushgw.vendor.push import Action, FollowUp, Notification, Origin, Outcome, Push, Target
+from pushgw.vendor.reports import Report, ReportCall, ReportRefused, Stage, echo_of
 from pushgw.vendor.send import AsyncSender, deliver
 from pushgw.vendor.texts import ELLIPSIS, HALF_CHARACTER, cut_bytes, cut_chars, cut_utf16
 from pushgw.vendor.token_cache import NO_AUTH, TokenCache
@@ -58,13 +59,18 @@ __all__ = [
     "MockTransport",
     "Notification",
     "OnComplete",
+    "Origin",
     "Outcome",
     "Probe",
     "Push",
     "Recognized",
     "Refused",
+    "Report",
+    "ReportCall",
+    "ReportRefused",
     "Request",
     "Response",
+    "Stage",
     "Summary",
     "Target",
     "TlsOptions",
@@ -77,6 +83,7 @@ __all__ = [
     "cut_chars",
     "cut_utf16",
     "deliver",
+    "echo_of",
     "fits_a_header",
     "harmless_push",
     "installed_vendors",

@@ -13,6 +13,7 @@ from pushgw.vendor.checks import Finding, Recognized, Summary
 from pushgw.vendor.http import Request, Response, TlsOptions
 from pushgw.vendor.probe import Probe
 from pushgw.vendor.push import FollowUp, Notification, Outcome, Push
+from pushgw.vendor.reports import Report, ReportCall, ReportRefused
 
 
 class Refused(Exception):
@@ -121,6 +122,8 @@ class Adapter(ABC):
     ios: ClassVar[bool] = False
     """Whether texts follow the iOS rules (name prefix, ApnsInfo.Title, no default title)."""
     max_token_bytes: ClassVar[int] = 4096
+    report_answer: ClassVar[bytes] = b"{}"
+    """The JSON that the vendor wants to hear when its reports were taken."""
 
     def token_fault(self, token: str) -> str | None:
         """Why this cannot be a token of this vendor, in one sentence, or None. Checked before the wire (C6)."""
@@ -176,6 +179,14 @@ class Adapter(ABC):
         A FollowUp instead, where the vendor wants another call before anything is sent (``push.stage`` then says which one
         was answered).
         """
+
+    def read_reports(self, call: ReportCall, account: Account, now: float) -> list[Report]:
+        """What the vendor tells in this call of pushes that it was sent, in its order.
+
+        ``now``: epoch s. Raises ReportRefused: 401 or 403 where the call does not prove that it is the vendor's, 400 where it
+        cannot be read, and 404 (as here) where the vendor sends none.
+        """
+        raise ReportRefused(404, f"{self.vendor} sends no reports")
 
     def sample_stages(self, push: Push) -> tuple[object, ...]:
         """The stages that follow the first call of this push, made up, for a dry run. Without follow-ups: none."""

@@ -25,6 +25,8 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     mapping: Mapping[str, str] = {}
     """Where things go: key of a message (``Desc``, ``AndroidInfo.Sound``), ``defaults.<key>`` of a credential or identity of
     the push (``notify_id``) -> the vendor's fields, separated by ", ". A key that is missing has no counterpart."""
+    reports: Mapping[str, tuple[str, str]] = {}
+    """The same for what it reports later: status -> (`Stage`, words). Empty where it reports nothing, or nothing is read."""
     facts: Facts = Facts()
     """The rest of what the docs tell."""
 

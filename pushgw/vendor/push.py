@@ -50,6 +50,16 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """The device's platform where it is known (``android``, ``ios``, ``web`` ...): FCM renders only that one's part."""
 
 
+class Origin(msgspec.Struct, frozen=True, gc=False):
+    """The record that a Push comes from: with reports, what a vendor gives back must lead there."""
+
+    source: str
+    """``topic/partition/offset``, as PushIDs are made of it."""
+    app: int
+    """SdkAppId."""
+    group: bool
+
+
 class Push(msgspec.Struct, frozen=True, kw_only=True):
     """One Notification for 1...N tokens under one credential: the unit of dispatch."""
 
@@ -59,6 +69,8 @@ class Push(msgspec.Struct, frozen=True, kw_only=True):
     """When it is being sent, epoch s: TTLs are counted from here."""
     stage: object = None
     """How far a push of several calls has come: what the last FollowUp of its adapter said. None before the first answer."""
+    origin: Origin | None = None
+    """None where it comes from no record (``pushgw send``, a probe)."""
 
 
 class Action(StrEnum):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 from pushgw.delivery.badges import BadgeBook
@@ -12,6 +13,7 @@ from pushgw.policy.facts import Device
 from pushgw.vendor.push import Notification
 
 Make = Callable[..., Any]
+RECORD = SimpleNamespace(message=SimpleNamespace(app=7, group_id=None))
 
 
 def deliveries(entry: Any, count: int, notification: Notification) -> list[Delivery]:
@@ -35,7 +37,7 @@ def notification(body: str = "hi") -> Notification:
 def test_equal_content_travels_together_up_to_the_limit(entry: Make) -> None:
     """25 devices with the same content under a credential with a limit of 10 are three shipments, each device once."""
     same = notification()
-    shipments = plan(None, "t/0/0", deliveries(entry(), 25, same))
+    shipments = plan(RECORD, "t/0/0", deliveries(entry(), 25, same))
     assert [len(s.parcels) for s in shipments] == [10, 10, 5]
     assert len({p.user for s in shipments for p in s.parcels}) == 25
     assert all(s.tokens == tuple(p.target.token for p in s.parcels) for s in shipments)
@@ -46,7 +48,7 @@ def test_different_content_or_credentials_do_not_mix(entry: Make) -> None:
     one, two = entry(1), entry(2)
     same, other = notification("a"), notification("b")
     mixed = deliveries(one, 2, same) + deliveries(one, 2, other) + deliveries(two, 2, same)
-    shipments = plan(None, "t/0/0", mixed)
+    shipments = plan(RECORD, "t/0/0", mixed)
     assert sorted((s.entry.business_id, s.notification.body, len(s.parcels)) for s in shipments) == [
         (1, "a", 2),
         (1, "b", 2),
@@ -58,7 +60,7 @@ def test_ids_depend_on_record_user_and_device_alone(entry: Make) -> None:
     """Planned again after a redelivery the ids are the same; another record has others."""
     e = entry()
     ids = [
-        [p.target.push_id for s in plan(None, src, deliveries(e, 2, notification())) for p in s.parcels]
+        [p.target.push_id for s in plan(RECORD, src, deliveries(e, 2, notification())) for p in s.parcels]
         for src in ("t/0/1", "t/0/1", "t/0/2")
     ]
     assert ids[0] == ids[1]

@@ -29,6 +29,7 @@ from pushgw.state.protocol import (
     Admit,
     Claim,
     DeadToken,
+    Owner,
     Raise,
     Settlement,
     StateStore,
@@ -121,6 +122,22 @@ async def devices(store: StateStore, user: str) -> dict[str, bool]:
     """device id -> whether its token is lost."""
     found = await store.user(0, user)
     return {d.device_id: d.lost for d in found.devices} if found else {}
+
+
+# --- owners of tokens -----------------------------------------------------------------------------------------
+
+
+async def test_owners_of_tokens(store: StateStore) -> None:
+    """Who owns each token, by app and certificate id; the newest Put counts, and what nobody has is missing."""
+    await store.apply([put("bob", 10), put("eve", 20), put("dan", 5, token="t2"), put("joe", 5, app=9)])
+    await store.apply([DeviceDelete(app=0, user="dan", time_ms=6, device_id="d1")])
+    keys = ["0 6666 t1", "0 6666 t2", "9 6666 t1", "0 7777 t1", "0 6666 nobody"]
+    assert await store.owners(keys) == {
+        "0 6666 t1": Owner("eve", "d1", 20),
+        "0 6666 t2": Owner("dan", "d1", 5),
+        "9 6666 t1": Owner("joe", "d1", 5),
+    }
+    assert await store.owners([]) == {}
 
 
 # --- dedup --------------------------------------------------------------------------------------------------

@@ -6,8 +6,13 @@ from pushgw.vendor.plugin import Vendor
 from vendors.huawei.adapter import HuaweiAdapter
 from vendors.huawei.emulator import HuaweiEmulator
 from vendors.huawei.facts import FACTS, MAPPING
-from vendors.huawei.results import RESULTS
+from vendors.huawei.results import REPORTS, RESULTS
 
 vendor = Vendor(
-    adapter=HuaweiAdapter(), emulator=HuaweiEmulator, results=dict(RESULTS), mapping=MAPPING, facts=FACTS
+    adapter=HuaweiAdapter(),
+    emulator=HuaweiEmulator,
+    results=dict(RESULTS),
+    mapping=MAPPING,
+    facts=FACTS,
+    reports=dict(REPORTS),
 )

@@ -16,10 +16,12 @@ from pushgw.vendor.answers import fits_a_header, json_object, retry_after, vendo
 from pushgw.vendor.http import Headers, Request, Response
 from pushgw.vendor.probe import Probe, harmless_push
 from pushgw.vendor.push import Action, Notification, Outcome, Push
+from pushgw.vendor.receipts_of_huawei import check_signature, read_statuses
+from pushgw.vendor.reports import Report, ReportCall, echo_of
 from pushgw.vendor.service_account import LIFETIME_S, REFRESH_EARLY_S
 from pushgw.vendor.texts import HALF_CHARACTER, cut_bytes, cut_utf16
 from vendors.huawei.credential import HuaweiCredential
-from vendors.huawei.results import ALL_TOKENS_INVALID, PARTLY_ACCEPTED, lookup
+from vendors.huawei.results import ALL_TOKENS_INVALID, PARTLY_ACCEPTED, lookup, report_lookup
 
 PUSH_HOST = "https://push-api.cloud.huawei.com"
 AUTH_HOST = "https://oauth-login.cloud.huawei.com"
@@ -53,6 +55,7 @@ class HuaweiAdapter(Adapter):
     batch_limit: ClassVar[int] = 1000
     http2: ClassVar[bool] = True
     sends_badge: ClassVar[bool] = True
+    report_answer: ClassVar[bytes] = b'{"code":"0","message":"success"}'
 
     def uses_badge(self, account: Account) -> bool:
         """Huawei counts only for a configured launcher activity (``badge_class``); without it users may share a batch."""
@@ -113,6 +116,13 @@ class HuaweiAdapter(Adapter):
             return [_not_believed(push, answer)] * len(push.targets)
         outcome = _outcome(push, answer, code or f"HTTP {response.status}", retry_after(response, push.now))
         return [outcome] * len(push.targets)
+
+    def read_reports(self, call: ReportCall, account: Account, now: float) -> list[Report]:
+        """Receipts, signed with the user name and secret of the console's receipt settings."""
+        credential = _credential(account)
+        secret = credential.receipt_secret.get_secret_value()
+        check_signature(call, secret=secret, user=credential.receipt_user, now=now)
+        return read_statuses(call.body, report_lookup)
 
     def probe(self, account: Account, now: float) -> Probe | None:
         """A message that Huawei is told to validate only, to a token that it never gave out."""
@@ -194,7 +204,7 @@ def _message(push: Push, account: Account, text: str) -> dict[str, Any]:
         "collapse_key": -1,
         "ttl": f"{min(max(int(note.expires_at - push.now), 1), MAX_TTL_S)}s",
         "category": hints.huawei_category or defaults.get("category"),
-        "bi_tag": note.collapse_id,
+        "bi_tag": echo_of(push),
         "notification": _shown(note, account, text),
     }
     data = {"data": _encode({"ext": note.ext}).decode()} if note.ext else {}

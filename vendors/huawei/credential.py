@@ -37,6 +37,10 @@ class HuaweiCredential(Credential):
     package: str = Field("", description="Package name of the app.")
     project_id: str = Field("", description="Project ID; chooses v2 of the API.")
     service_account: SecretBytes | None = Field(None, description="Key file of a service account.")
+    receipt_user: str = Field("", description="User name of the receipt settings, where receipts are wanted.")
+    receipt_secret: SecretStr = Field(
+        SecretStr(""), description="Key of the receipt settings: what signs receipts."
+    )
     _service: ServiceAccount | None = PrivateAttr(None)
 
     @field_validator("app_id", "project_id", mode="before")
@@ -51,7 +55,7 @@ class HuaweiCredential(Credential):
             raise ValueError("has blanks around it or a slash in it; copy it again from AppGallery Connect")
         return value
 
-    @field_validator("app_secret")
+    @field_validator("app_secret", "receipt_secret")
     @classmethod
     def _tidy_secret(cls, value: SecretStr) -> SecretStr:
         if value.get_secret_value() != value.get_secret_value().strip():
@@ -60,6 +64,8 @@ class HuaweiCredential(Credential):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
+        if self.receipt_user and not self.receipt_secret.get_secret_value():
+            raise ValueError("receipt_user is given but receipt_secret is missing; copy both, or neither")
         if self.service_account is not None:
             self._service = ServiceAccount(self.service_account.get_secret_value())
             self._check_project(self._service)

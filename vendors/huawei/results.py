@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pushgw.vendor.push import Action
+from pushgw.vendor.reports import Stage
 
 ACCEPTED = "80000000"
 PARTLY_ACCEPTED = "80100000"
@@ -75,6 +76,26 @@ RESULTS: dict[str, tuple[Action, str]] = {
     "HTTP 503": (Action.RETRY_AFTER, "flow control: too fast"),
     "HTTP 5xx": (Action.RETRY, "Huawei cannot answer just now"),
 }
+
+
+REPORTS: dict[str, tuple[Stage, str]] = {
+    "0": (Stage.ARRIVED, "delivered"),
+    "2": (Stage.NOT_ARRIVED, "the app is uninstalled"),
+    "5": (Stage.NOT_ARRIVED, "the token does not belong to this app or user any more"),
+    "6": (Stage.NOT_ARRIVED, "notifications are switched off for the app"),
+    "10": (Stage.NOT_ARRIVED, "the device was inactive for 30 days"),
+    "15": (Stage.NOT_ARRIVED, "a newer message with the same collapse_key took its place"),
+    "27": (Stage.NOT_ARRIVED, "the app does not run: the data message is kept until it does"),
+    "102": (Stage.NOT_ARRIVED, "too many messages for this app on this device"),
+    "144": (Stage.NOT_ARRIVED, "profile_id is unknown on the device"),
+    "201": (Stage.NOT_ARRIVED, "held back by Huawei"),
+}
+"""Statuses of receipts. Source: Huawei's guide to message receipts."""
+
+
+def report_lookup(status: str) -> tuple[Stage, str]:
+    """How far the push came, and the words of a receipt's status. What is not listed has not arrived."""
+    return REPORTS.get(status) or (Stage.NOT_ARRIVED, "a status that Huawei's page does not list")
 
 
 def lookup(code: str) -> tuple[Action, str]:
