@@ -1,7 +1,7 @@
 """Huawei's receipts: the signature of a callback, and the list of statuses in its body.
 
-Here, below the vendors' folders, because Android and HarmonyOS share them and none imports another. What a status means is
-in each folder's own table.
+Here, below the vendors' folders, because Android and HarmonyOS share them and none imports another; the list is Honor's, too.
+What a status means is in each folder's own table.
 Source: Huawei's guide to message receipts: the header ``X-HUAWEI-CALLBACK-ID: timestamp=…;nonce=…;value=…``, its value
 Base64(HMAC-SHA256(secret, timestamp + nonce + user name)). The body is not signed: HTTPS guards it.
 """

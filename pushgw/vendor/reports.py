@@ -7,6 +7,8 @@ follows from the record, the user and the device that the token belongs to.
 
 from __future__ import annotations
 
+import hmac
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 
@@ -83,6 +85,27 @@ class Echo(msgspec.Struct, frozen=True, kw_only=True):
     group: bool = False
     app: int | None = None
     """SdkAppId; None where the text holds a PushID alone."""
+
+
+SHORTEST_KEY = 16
+_KEY = re.compile(r"[A-Za-z0-9_.~-]*")
+
+
+def key_fault(key: str) -> str | None:
+    """Why an operator's ``receipt_key`` cannot stand in an address, in one sentence, or None. An empty one: no reports."""
+    if not key or (len(key) >= SHORTEST_KEY and _KEY.fullmatch(key)):
+        return None
+    return f"must be {SHORTEST_KEY} or more letters, digits, -, _, . or ~ that nobody can guess; make one with `openssl rand -hex 20`"
+
+
+def check_key(call: ReportCall, key: str) -> None:
+    """For a vendor that signs nothing: whether the call came to the address with the key in it. Raises ReportRefused."""
+    if not key:
+        raise ReportRefused(403, "the credential has no receipt_key: its vendor's reports are not taken")
+    if not hmac.compare_digest(call.key.encode("utf-8", "replace"), key.encode()):
+        raise ReportRefused(
+            401, "the address is wrong: behind the credential's id it must have the receipt_key"
+        )
 
 
 def echo_of(push: Push) -> str:

@@ -15,6 +15,8 @@ from pushgw.vendor.answers import json_object, retry_after, vendor_words
 from pushgw.vendor.http import Headers, Request, Response
 from pushgw.vendor.probe import Probe, harmless_push
 from pushgw.vendor.push import Action, Notification, Outcome, Push
+from pushgw.vendor.receipts_of_huawei import check_signature, read_statuses
+from pushgw.vendor.reports import Report, ReportCall, echo_of
 from pushgw.vendor.service_account import LIFETIME_S, REFRESH_EARLY_S
 from pushgw.vendor.texts import HALF_CHARACTER, cut_bytes
 from vendors.harmony.credential import HarmonyCredential
@@ -25,6 +27,7 @@ from vendors.harmony.results import (
     NO_RIGHT,
     PARTLY_ACCEPTED,
     lookup,
+    report_lookup,
 )
 
 PUSH_HOST = "https://push-api.cloud.huawei.com"
@@ -52,6 +55,7 @@ class HarmonyAdapter(Adapter):
     batch_limit: ClassVar[int] = 1000
     http2: ClassVar[bool] = True
     sends_badge: ClassVar[bool] = True
+    report_answer: ClassVar[bytes] = b'{"code":"0","message":"success"}'
 
     def local_auth(self, account: Account, now: float) -> Auth | None:
         """The service account's JWT is the bearer; it serves for its hour, less five minutes."""
@@ -82,6 +86,13 @@ class HarmonyAdapter(Adapter):
         if code in ABOUT_PARAMETERS and "category" in outcome.reason.lower():
             outcome = _category_refused(push.notification, account, outcome)
         return [outcome] * len(push.targets)
+
+    def read_reports(self, call: ReportCall, account: Account, now: float) -> list[Report]:
+        """Receipts, signed with the user name and secret of the console's receipt settings."""
+        credential = _credential(account)
+        secret = credential.receipt_secret.get_secret_value()
+        check_signature(call, secret=secret, user=credential.receipt_user, now=now)
+        return read_statuses(call.body, report_lookup)
 
     def probe(self, account: Account, now: float) -> Probe | None:
         """A push to a token that Huawei never gave out, in a category that every app may use."""
@@ -157,7 +168,7 @@ def _message(push: Push, account: Account, info: HarmonyInfo, title: str, text: 
         "pushOptions": {
             "ttl": min(max(int(note.expires_at - push.now), 1), MAX_TTL_S),
             "collapseKey": -1,
-            "biTag": note.collapse_id,
+            "biTag": echo_of(push),
         },
     }
     return _merged(message, note.extra) if note.extra else message

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
-from pydantic import Field, PrivateAttr, SecretBytes, field_validator, model_validator
+from pydantic import Field, PrivateAttr, SecretBytes, SecretStr, field_validator, model_validator
 
 from pushgw.vendor.adapter import Credential
 from pushgw.vendor.checks import Finding, Level, Recognized, Summary, or_ok, text_for_number
@@ -23,6 +23,10 @@ class HarmonyCredential(Credential):
     service_account: SecretBytes = Field(
         SecretBytes(b""), description="Key file of a service account; required."
     )
+    receipt_user: str = Field("", description="User name of the receipt settings, where receipts are wanted.")
+    receipt_secret: SecretStr = Field(
+        SecretStr(""), description="Key of the receipt settings: what signs receipts."
+    )
     _service: ServiceAccount | None = PrivateAttr(None)
 
     @field_validator("project_id", mode="before")
@@ -37,8 +41,17 @@ class HarmonyCredential(Credential):
             raise ValueError("has blanks around it or a slash in it; copy it again from AppGallery Connect")
         return value
 
+    @field_validator("receipt_secret")
+    @classmethod
+    def _tidy_secret(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() != value.get_secret_value().strip():
+            raise ValueError("has blanks around it; copy the secret again from AppGallery Connect")
+        return value
+
     @model_validator(mode="after")
     def _complete(self) -> Self:
+        if self.receipt_user and not self.receipt_secret.get_secret_value():
+            raise ValueError("receipt_user is given but receipt_secret is missing; copy both, or neither")
         content = self.service_account.get_secret_value()
         if not content:
             raise ValueError(_NO_FILE)

@@ -20,7 +20,7 @@ MAPPING = {
     "HarmonyInfo.Image": f"{_SHOWN}.image",
     "HarmonyInfo.Sound": f"{_SHOWN}.sound",
     "HarmonyInfo.SoundDuration": f"{_SHOWN}.soundDuration",
-    "collapse_id": "pushOptions.biTag",
+    "push_id": "pushOptions.biTag",
     "notify_id": f"{_SHOWN}.notifyId",
     "defaults.category": f"{_SHOWN}.category",
     "defaults.sound": f"{_SHOWN}.sound",

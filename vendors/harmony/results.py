@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pushgw.vendor.push import Action
+from pushgw.vendor.reports import Stage
 
 ACCEPTED = "80000000"
 PARTLY_ACCEPTED = "80100000"
@@ -84,6 +85,41 @@ RESULTS: dict[str, tuple[Action, str]] = {
     "HTTP 503": (Action.RETRY_AFTER, "flow control: too many devices a second"),
     "HTTP 5xx": (Action.RETRY, "Huawei cannot answer just now"),
 }
+
+
+_INTERNAL = (Stage.NOT_ARRIVED, "internal error at Huawei")
+_TOO_MANY = (Stage.NOT_ARRIVED, "too many messages for this app on this device")
+_WIDGET = (Stage.NOT_ARRIVED, "about a widget or a live view")
+
+REPORTS: dict[str, tuple[Stage, str]] = {
+    "0": (Stage.ARRIVED, "delivered"),
+    "2": (Stage.NOT_ARRIVED, "the app is uninstalled"),
+    "5": (Stage.NOT_ARRIVED, "the token does not belong to this app or user any more"),
+    "6": (Stage.NOT_ARRIVED, "notifications are switched off for the app, or the device is in minors' mode"),
+    "10": (Stage.NOT_ARRIVED, "the device was inactive for 30 days"),
+    "14": _INTERNAL,
+    "15": (Stage.NOT_ARRIVED, "a newer message took its place, or more than 120 waited for the device"),
+    "22": (Stage.NOT_ARRIVED, "another user of the device is active"),
+    "27": (Stage.NOT_ARRIVED, "the app does not run: the background message is kept until it does"),
+    "31": (Stage.NOT_ARRIVED, "the app has no page as clickAction names it"),
+    "51": (Stage.NOT_ARRIVED, "the device was not unlocked since it started"),
+    "102": _TOO_MANY,
+    "144": (Stage.NOT_ARRIVED, "profileId is unknown on the device"),
+    **dict.fromkeys(("151", "155", "156", "158"), _WIDGET),
+    "188": _INTERNAL,
+    "191": _INTERNAL,
+    "256": _TOO_MANY,
+    "259": (Stage.NOT_ARRIVED, "the content was refused"),
+    **dict.fromkeys(("261", "262"), _WIDGET),
+    "264": (Stage.NOT_ARRIVED, "the user has not subscribed"),
+    **dict.fromkeys(("265", "268", "269"), _WIDGET),
+}
+"""Results of receipts. Source: Huawei's reference page of message receipts (HarmonyOS)."""
+
+
+def report_lookup(result: str) -> tuple[Stage, str]:
+    """How far the push came, and the words of a receipt's result. What is not listed has not arrived."""
+    return REPORTS.get(result) or (Stage.NOT_ARRIVED, "a result that Huawei's page does not list")
 
 
 def lookup(code: str, status: int = 200) -> tuple[Action, str]:

@@ -17,6 +17,8 @@ from pushgw.vendor.answers import fits_a_header, json_object, retry_after, vendo
 from pushgw.vendor.http import Headers, Request, Response
 from pushgw.vendor.probe import Probe, harmless_push
 from pushgw.vendor.push import Action, Notification, Outcome, Push
+from pushgw.vendor.receipts_of_huawei import read_statuses
+from pushgw.vendor.reports import Report, ReportCall, check_key, echo_of
 from pushgw.vendor.texts import HALF_CHARACTER, cut_bytes, cut_utf16
 from vendors.honor.credential import HonorCredential
 from vendors.honor.results import (
@@ -26,6 +28,7 @@ from vendors.honor.results import (
     FAILED_TOKEN,
     PARTLY_ACCEPTED,
     lookup,
+    report_lookup,
 )
 
 PUSH_HOST = "https://push-api.cloud.honor.com"
@@ -64,6 +67,7 @@ class HonorAdapter(Adapter):
     batch_limit: ClassVar[int] = 1000
     http2: ClassVar[bool] = True
     sends_badge: ClassVar[bool] = True
+    report_answer: ClassVar[bytes] = b'{"code":"0","message":"success"}'
 
     def auth_request(self, account: Account, now: float) -> Request | None:
         """OAuth 2.0 client credentials; the secret is percent-encoded."""
@@ -112,6 +116,11 @@ class HonorAdapter(Adapter):
             return _by_token(push, code, answer)
         outcome = _outcome(push, answer, code or f"HTTP {response.status}", response)
         return [outcome] * len(push.targets)
+
+    def read_reports(self, call: ReportCall, account: Account, now: float) -> list[Report]:
+        """Receipts of the shape that Huawei's have. Nobody knows of a signature: the address is the proof."""
+        check_key(call, _credential(account).receipt_key.get_secret_value())
+        return read_statuses(call.body, report_lookup)
 
     def probe(self, account: Account, now: float) -> Probe | None:
         """A push to a token that Honor never gave out: the token server does not look at app_id, sending does."""
@@ -184,7 +193,7 @@ def _message(push: Push, account: Account, text: str) -> dict[str, Any]:
         raise Refused("Honor takes no notification without text")
     android = {
         "ttl": f"{min(max(int(note.expires_at - push.now), 1), MAX_TTL_S)}s",
-        "biTag": note.collapse_id,
+        "biTag": echo_of(push),
         "targetUserType": 0,
         "notification": _shown(note, account, text),
     }

@@ -6,6 +6,7 @@ Honor's own pages could not be read; the codes are those of a push aggregator's 
 from __future__ import annotations
 
 from pushgw.vendor.push import Action
+from pushgw.vendor.reports import Stage
 
 ACCEPTED = frozenset({"200", "80000000"})
 PARTLY_ACCEPTED = "80100000"
@@ -70,6 +71,27 @@ RESULTS: dict[str, tuple[Action, str]] = {
     "HTTP 503": (Action.RETRY_AFTER, "flow control: too fast"),
     "HTTP 5xx": (Action.RETRY, "Honor cannot answer just now"),
 }
+
+
+REPORTS: dict[str, tuple[Stage, str]] = {
+    "40000001": (Stage.ARRIVED, "the data arrived"),
+    "40000002": (Stage.ARRIVED, "the notification arrived"),
+    "40000003": (Stage.NOT_ARRIVED, "the app is not installed"),
+    "40000004": (Stage.NOT_ARRIVED, "the token is not on this device"),
+    "40000005": (Stage.NOT_ARRIVED, "it was not shown"),
+    "40000006": (Stage.NOT_ARRIVED, "the app is disabled"),
+    "40000008": (Stage.NOT_ARRIVED, "this kind of message is not supported"),
+    "40000009": (Stage.NOT_ARRIVED, "a duplicate, or over the quota"),
+    "40000013": (Stage.NOT_ARRIVED, "held back while the screen was off"),
+    "40000014": (Stage.NOT_ARRIVED, "the device's user is another"),
+    "40000015": (Stage.NOT_ARRIVED, "showing it failed"),
+}
+"""Statuses of receipts. 40000002 is as an open-source server reads it; the others are reckoned from an aggregator's numbers."""
+
+
+def report_lookup(status: str) -> tuple[Stage, str]:
+    """How far the push came, and the words of a receipt's status. What is not listed has not arrived."""
+    return REPORTS.get(status) or (Stage.NOT_ARRIVED, "a status that is not known")
 
 
 def lookup(code: str, status: int = 200) -> tuple[Action, str]:
