@@ -38,22 +38,33 @@ def sandbox(
             "--tls", help="Folder with sandbox-ca.pem and sandbox-server.pem; default: certs.example."
         ),
     ] = None,
+    reports_to: Annotated[
+        str | None,
+        typer.Option(
+            "--reports-to",
+            help="Base URL of a gateway's http.reports_listen: Huawei's double tells it what arrived.",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Serve all vendors' emulators until Ctrl-C. They check what the vendors check and refuse as they do.
 
-    Example: pushgw sandbox --listen 127.0.0.1:8443 --fault apns=503:10%
+    Examples: pushgw sandbox --listen 127.0.0.1:8443 --fault apns=503:10%
+
+    pushgw sandbox --reports-to http://127.0.0.1:9480
     """
     host, colon, port = listen.rpartition(":")
     if not colon or not port.isdecimal() or int(port) > 65_535:
         raise fail(Exit.USAGE, f"--listen {listen}: expected host:port, such as 127.0.0.1:8443")
+    if reports_to is not None and not reports_to.startswith(("http://", "https://")):
+        raise fail(Exit.USAGE, f"--reports-to {reports_to}: expected a URL, such as http://127.0.0.1:9480")
     try:
         book = load_directory(certs or example_directory(), installed_vendors())
     except NotADirectoryError:
         raise fail(Exit.USAGE, f"--certs {certs}: is no directory") from None
     for problem in book.faults:
         err.print(f"pushgw: {problem}", markup=False)
-    run_async(_serve(host, int(port), fault or [], book.accounts, journal, tls, json))
+    run_async(_serve(host, int(port), fault or [], book.accounts, journal, tls, reports_to, json))
 
 
 async def _serve(
@@ -63,6 +74,7 @@ async def _serve(
     accounts: list[Account],
     journal: Path | None,
     tls: Path | None,
+    reports_to: str | None,
     json: bool,
 ) -> None:
     stopped = asyncio.Event()
@@ -72,7 +84,13 @@ async def _serve(
     try:
         authority = load_authority(tls) if tls else None
         server = await Sandbox.start(
-            accounts, host=host, port=port, faults=faults, journal_file=journal, tls=authority
+            accounts,
+            host=host,
+            port=port,
+            faults=faults,
+            journal_file=journal,
+            tls=authority,
+            reports_to=reports_to,
         )
     except (FaultSyntaxError, FileNotFoundError) as error:
         raise fail(Exit.USAGE, str(error)) from None

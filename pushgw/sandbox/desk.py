@@ -13,7 +13,7 @@ from pushgw.sandbox.journal import Journal
 from pushgw.sandbox.pages import Pages
 from pushgw.sandbox.reply import Breakage, Reply, sentence
 from pushgw.sandbox.switchboard import Switchboard
-from pushgw.vendor.emulator import Answer, Call, Emulator
+from pushgw.vendor.emulator import Answer, Call, Emulator, Told
 from pushgw.vendor.http import Response
 
 _log = structlog.get_logger("pushgw.sandbox")
@@ -29,12 +29,14 @@ class Desk:
         faults: FaultPlan,
         clock: Callable[[], float],
         parse: Callable[[Iterable[str]], Sequence[FaultRule]] | None = None,
+        reports: Callable[[Sequence[Told]], None] | None = None,
     ) -> None:
-        """``parse``: what makes rules of spellings; with it faults can be changed over HTTP while the sandbox runs."""
+        """``reports``: who takes what emulators report later. ``parse``: what makes rules of spellings; with it faults can be changed over HTTP while the sandbox runs."""
         self._emulators = tuple(emulators.items())
         self._journal = journal
         self._faults = faults
         self._clock = clock
+        self._reports = reports
         self._pages = Pages(journal, self.reset, Switchboard(faults, parse) if parse else None)
 
     def respond(self, call: Call) -> Reply:
@@ -88,6 +90,8 @@ class Desk:
                 500, f"The emulator of {vendor} failed ({type(error).__name__}); see the sandbox's log."
             )
         self._journal.note(answer.accepted, now)
+        if answer.reports and self._reports is not None:
+            self._reports(answer.reports)
         return answer.response
 
 

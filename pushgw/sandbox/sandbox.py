@@ -14,6 +14,7 @@ from pushgw.sandbox.desk import Desk
 from pushgw.sandbox.examples import example_directory, with_endpoint
 from pushgw.sandbox.faults import FaultPlan, parse_faults
 from pushgw.sandbox.journal import Journal
+from pushgw.sandbox.postman import Postman
 from pushgw.sandbox.server import Server, server_context
 from pushgw.vendor.adapter import Account
 from pushgw.vendor.emulator import Emulator
@@ -34,6 +35,7 @@ class Sandbox:
         authority: Authority,
         emulators: dict[str, Emulator],
         journal: Journal,
+        postman: Postman | None = None,
     ) -> None:
         self._server = server
         self.port = server.port
@@ -43,6 +45,8 @@ class Sandbox:
         """What a client must trust: the value for ``with_endpoint``."""
         self.emulators = emulators
         self.journal = journal
+        self.postman = postman
+        """Who carries reports, where they are wanted."""
 
     @classmethod
     async def start(
@@ -55,12 +59,13 @@ class Sandbox:
         seed: int = 0,
         journal_file: Path | None = None,
         tls: Authority | None = None,
+        reports_to: str | None = None,
         vendors: Mapping[str, Vendor] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> Sandbox:
         """Serve the emulators of ``vendors`` (default: all that are installed), each with its own of the ``accounts``.
 
-        ``faults``: as ``--fault`` spells them. ``tls``: default, the example authority. ``clock``: epoch s.
+        ``faults``: as ``--fault`` spells them. ``tls``: default, the example authority. ``reports_to``: base URL of a gateway that takes vendors' later reports. ``clock``: epoch s.
         Raises FaultSyntaxError, FileNotFoundError (no authority), OSError (address in use, journal not writable).
         """
         vendors = installed_vendors() if vendors is None else vendors
@@ -72,17 +77,31 @@ class Sandbox:
             for name, vendor in vendors.items()
         }
         journal = Journal(journal_file)
-        desk = Desk(emulators, journal, plan, clock, partial(parse_faults, vendors=vendors))
+        postman = Postman(reports_to) if reports_to else None
+        for emulator in emulators.values():
+            emulator.reporting = postman is not None
+        desk = Desk(
+            emulators,
+            journal,
+            plan,
+            clock,
+            partial(parse_faults, vendors=vendors),
+            reports=postman.take if postman else None,
+        )
         try:
             server = await Server.start(desk.respond, context, host, port)
         except OSError:
             journal.close()
+            if postman is not None:
+                await postman.close()
             raise
-        return cls(server, host, authority, emulators, journal)
+        return cls(server, host, authority, emulators, journal, postman)
 
     async def close(self) -> None:
         """Stop serving. The journal's lines and numbers stay readable."""
         await self._server.close()
+        if self.postman is not None:
+            await self.postman.close()
         self.journal.close()
 
     async def __aenter__(self) -> Sandbox:

@@ -42,11 +42,28 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     """The parts of the request worth reading in the journal; no secret."""
 
 
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that the vendor makes by itself: what became of pushes that it took. Its repr shows neither body nor key."""
+
+    vendor: str
+    business_id: int
+    """The credential whose address it goes to."""
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    key: str = ""
+    """What the operator put at the address's end, where the vendor signs nothing."""
+
+    def __repr__(self) -> str:
+        return f"Told({self.vendor}, {self.business_id}, {len(self.body)} bytes)"
+
+
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """The response and what was accepted by it."""
 
     response: Response
     accepted: tuple[Accepted, ...] = ()
+    reports: tuple[Told, ...] = ()
+    """Where ``Emulator.reporting`` is on: what the vendor tells later of what it accepted."""
 
 
 class Emulator(ABC):
@@ -57,6 +74,8 @@ class Emulator(ABC):
     def __init__(self, accounts: Sequence[Account]) -> None:
         """``accounts``: the credentials it accepts, as loaded from a credential directory (only this vendor's)."""
         self.accounts = tuple(accounts)
+        self.reporting = False
+        """Whether anybody takes its reports."""
         self.scripted: dict[str, list[str]] = {}
         """token -> codes still to be answered for it, in order; see ``fail``."""
 

@@ -99,11 +99,13 @@ class Rig:
         await self.producer.stop()
         await self.sandbox.close()
 
-    async def sandbox_again(self, *faults: str) -> None:
+    async def sandbox_again(self, *faults: str, reports_to: str | None = None) -> None:
         """Another sandbox at the same address, with these faults and a new journal."""
         port = self.sandbox.port
         await self.sandbox.close()
-        self.sandbox = await Sandbox.start(self._example_accounts(), faults=faults, port=port)
+        self.sandbox = await Sandbox.start(
+            self._example_accounts(), faults=faults, port=port, reports_to=reports_to
+        )
 
     def gateway(
         self, *arguments: str, command: tuple[str, ...] = ("-m", "pushgw", "run"), **environ: str

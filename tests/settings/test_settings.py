@@ -113,6 +113,7 @@ def test_every_fault_is_said_at_once_with_the_nearest_name(
         ("PUSHGW_POLICY__RATE_LIMIT__PER_USER", "many"),
         ("PUSHGW_STATE__URL", "mysql://x"),
         ("PUSHGW_HTTP__LISTEN", "9464x"),
+        ("PUSHGW_HTTP__REPORTS_LISTEN", "9480"),
         ("PUSHGW_KAFKA__SECURITY_PROTOCOL", "TLS"),
         ("PUSHGW_DISPATCH__TIMEOUT", "-1"),
     ],
@@ -196,3 +197,8 @@ def test_sources_of_keys_are_not_in_a_repr(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("PUSHGW_CREDENTIALS__SEAL_KEY", "command:vault --token hush")
     monkeypatch.setenv("PUSHGW_CREDENTIALS__SEAL_KEYS_OLD", "command:vault --token hush")
     assert "hush" not in f"{load_settings()!r}"
+
+
+def test_vendors_reports_are_not_listened_for_unless_asked() -> None:
+    """An address that is reachable from the internet is the operator's choice."""
+    assert load_settings().http.reports_listen is None

@@ -12,8 +12,9 @@ import msgspec
 
 from pushgw.vendor.adapter import Account
 from pushgw.vendor.answers import json_object
-from pushgw.vendor.emulator import Accepted, Answer, Call, Emulator
+from pushgw.vendor.emulator import Accepted, Answer, Call, Emulator, Told
 from pushgw.vendor.http import Response
+from pushgw.vendor.receipts_of_huawei import HEADER, callback_header
 from pushgw.vendor.service_account import BearerRefused, ServiceAccount, verified
 from vendors.huawei.results import ACCEPTED, ALL_TOKENS_INVALID, PARTLY_ACCEPTED, lookup
 
@@ -22,6 +23,10 @@ TOKEN_LIFETIME_S = 3600
 MAX_TOKENS = 1000
 MAX_BYTES = 4096
 MAX_TTL_S = 1_296_000
+MAX_STATUSES = 100
+"""In one request of receipts."""
+DELIVERED, UNINSTALLED = 0, 2
+"""Statuses of receipts."""
 CATEGORIES = frozenset(
     [
         "IM",
@@ -119,16 +124,50 @@ class HuaweiEmulator(Emulator):
         bad = [token for token in tokens if _is_dead(token) or token in faults]
         validate_only = json_object(call.body).get("validate_only") is True
         accepted = [] if validate_only else [_accepted(message, t) for t in tokens if t not in bad]
-        return self._result(tokens, bad, tuple(accepted))
-
-    def _result(self, tokens: list[str], bad: list[str], accepted: tuple[Accepted, ...]) -> Answer:
         request_id = self._request_id()
+        answer = self._result(request_id, tokens, bad, tuple(accepted))
+        if not self.reporting or not accepted:
+            return answer
+        told = self._told(path, message, [a.token for a in accepted], request_id, now)
+        return msgspec.structs.replace(answer, reports=told)
+
+    def _result(
+        self, request_id: str, tokens: list[str], bad: list[str], accepted: tuple[Accepted, ...]
+    ) -> Answer:
         if len(bad) == len(tokens):
             return _answer(request_id, ALL_TOKENS_INVALID, "All the tokens are invalid")
         if bad:
             told = {"success": len(tokens) - len(bad), "failure": len(bad), "illegal_tokens": bad}
             return _answer(request_id, PARTLY_ACCEPTED, msgspec.json.encode(told).decode(), accepted=accepted)
         return _answer(request_id, ACCEPTED, "Success", accepted=accepted)
+
+    def _told(
+        self, path: str, message: dict[str, Any], tokens: list[str], request_id: str, now: float
+    ) -> tuple[Told, ...]:
+        """The receipts of a message, to each credential of the app that has a secret to sign them with."""
+        at_ms = int(now * 1000)
+        statuses = [
+            {
+                "biTag": message["android"].get("bi_tag", ""),
+                "appid": _path_id(path),
+                "token": token,
+                "status": UNINSTALLED if "uninstalled" in token else DELIVERED,
+                "timestamp": at_ms,
+                "requestId": request_id,
+            }
+            for token in tokens
+        ]
+        bodies = [
+            msgspec.json.encode({"statuses": statuses[start : start + MAX_STATUSES]})
+            for start in range(0, len(statuses), MAX_STATUSES)
+        ]
+        nonce = hashlib.sha256(request_id.encode()).hexdigest()[:32]
+        return tuple(
+            Told(vendor="huawei", business_id=a.business_id, headers=_signed(a, str(at_ms), nonce), body=body)
+            for a in self.accounts
+            if a.credential.path == path and a.credential.receipt_secret.get_secret_value()
+            for body in bodies
+        )
 
     def _scripted(self, tokens: list[str]) -> dict[str, str]:
         queues = {token: self.scripted.get(token) for token in tokens}
@@ -280,6 +319,17 @@ def _require(held: bool, words: str) -> None:
 
 def _is_dead(token: str) -> bool:
     return "dead" in token or not token or any(c <= " " for c in token)
+
+
+def _path_id(path: str) -> str:
+    matched = _SEND.fullmatch(path)
+    return matched[2] if matched else ""
+
+
+def _signed(account: Account, timestamp: str, nonce: str) -> tuple[tuple[str, str], ...]:
+    secret = account.credential.receipt_secret.get_secret_value()
+    header = callback_header(secret, account.credential.receipt_user, timestamp, nonce)
+    return (("content-type", "application/json"), (HEADER, header))
 
 
 def _accepted(message: dict[str, Any], token: str) -> Accepted:

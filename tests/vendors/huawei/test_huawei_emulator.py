@@ -17,6 +17,7 @@ from pushgw.vendor.adapter import Account, Auth, AuthFailed
 from pushgw.vendor.emulator import Answer, Call
 from pushgw.vendor.http import Request
 from pushgw.vendor.push import Action, Notification, Push, Target
+from pushgw.vendor.reports import ReportCall, Stage
 from vendors.huawei.adapter import HuaweiAdapter
 from vendors.huawei.credential import HuaweiCredential
 from vendors.huawei.emulator import HuaweiEmulator
@@ -274,3 +275,47 @@ def test_scripted_answers_come_in_order() -> None:
     request = call(ADAPTER.render(push("T1", "T2"), V1, authorize(double, V1)))
     assert double.handle(request, NOW).response.status == 503
     assert [code(double.handle(request, NOW)) for _ in range(3)] == ["81000001", "80100000", "80000000"]
+
+
+RECEIPTS = {"receipt_user": "im", "receipt_secret": "MDEyMzQ1Njc4OWFiY2RlZg=="}
+
+
+def reporting(*accounts: Account) -> HuaweiEmulator:
+    double = HuaweiEmulator(accounts)
+    double.reporting = True
+    return double
+
+
+@pytest.mark.parametrize("fields", [{}, {"project_id": "101653000000000000"}], ids=["v1", "v2"])
+def test_what_it_reports_the_adapter_reads(fields: dict[str, str]) -> None:
+    """A receipt for each token that was accepted, with what the push carried, signed so that the adapter believes it."""
+    at = account(**fields, **RECEIPTS)
+    double = reporting(at)
+    given = push("T1", "dead-2", "uninstalled-3")
+    answer = double.handle(call(ADAPTER.render(given, at, authorize(double, at))), NOW)
+    [told] = answer.reports
+    assert (told.vendor, told.business_id, told.key) == ("huawei", at.business_id, "")
+    reports = ADAPTER.read_reports(ReportCall(headers=dict(told.headers), body=told.body), at, NOW)
+    assert [(r.echo, r.token, r.stage, r.code) for r in reports] == [
+        ("m-1", "T1", Stage.ARRIVED, "0"),
+        ("m-1", "uninstalled-3", Stage.NOT_ARRIVED, "2"),
+    ]
+    assert "uninstalled-3" not in repr(told)
+
+
+def test_no_more_than_a_hundred_receipts_in_one_request() -> None:
+    """As Huawei has it."""
+    at = account(**RECEIPTS)
+    double = reporting(at)
+    given = push(*[f"T{n}" for n in range(250)])
+    answer = double.handle(call(ADAPTER.render(given, at, authorize(double, at))), NOW)
+    assert [len(json.loads(told.body)["statuses"]) for told in answer.reports] == [100, 100, 50]
+
+
+def test_without_a_secret_or_a_taker_nothing_is_reported() -> None:
+    """A credential without receipts gets none, and a sandbox that nobody listens to makes none."""
+    with_secret, without = account(**RECEIPTS), account()
+    deaf = HuaweiEmulator([with_secret])
+    for double, at in ((reporting(without), without), (deaf, with_secret)):
+        answer = double.handle(call(ADAPTER.render(push(), at, authorize(double, at))), NOW)
+        assert (len(answer.accepted), answer.reports) == (1, ())
