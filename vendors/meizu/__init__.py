@@ -6,7 +6,7 @@ from pushgw.vendor.plugin import Vendor
 from vendors.meizu.adapter import MeizuAdapter
 from vendors.meizu.emulator import MeizuEmulator
 from vendors.meizu.facts import FACTS, MAPPING
-from vendors.meizu.results import PER_TARGET, RESULTS, VALUE
+from vendors.meizu.results import PER_TARGET, REPORTS, RESULTS, VALUE
 
 vendor = Vendor(
     adapter=MeizuAdapter(),
@@ -14,4 +14,5 @@ vendor = Vendor(
     results={**RESULTS, **{VALUE + code: meaning for code, meaning in PER_TARGET.items()}},
     mapping=MAPPING,
     facts=FACTS,
+    reports=dict(REPORTS),
 )

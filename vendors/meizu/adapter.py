@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from math import ceil
 from typing import Any, ClassVar
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode
 
 import msgspec
 
@@ -21,9 +21,10 @@ from pushgw.vendor.answers import json_object, retry_after, vendor_words
 from pushgw.vendor.http import Headers, Request, Response
 from pushgw.vendor.probe import Probe, harmless_push
 from pushgw.vendor.push import Action, Notification, Outcome, Push
+from pushgw.vendor.reports import Report, ReportCall, ReportRefused, check_key, echo_of
 from pushgw.vendor.texts import HALF_CHARACTER, cut_utf16
 from vendors.meizu.credential import MeizuCredential
-from vendors.meizu.results import DEAD_CODES, HANDLED, lookup, lookup_target
+from vendors.meizu.results import DEAD_CODES, HANDLED, lookup, lookup_target, report_lookup
 
 HOST = "https://server-api-push.meizu.com"
 SEND_PATH = "/garcia/api/server/push/varnished/pushByPushId"
@@ -31,6 +32,8 @@ SEND_PATH = "/garcia/api/server/push/varnished/pushByPushId"
 MAX_TITLE = 32
 MAX_TEXT = 100
 """UTF-16 units. Meizu says "characters", which is never stricter."""
+MAX_FIELDS = 20
+"""Of a form of receipts; Meizu sends two."""
 MAX_CALLBACK_BYTES = 128
 MAX_HOURS = 72
 PRIVATE = 1
@@ -111,6 +114,21 @@ class MeizuAdapter(Adapter):
             )
         return tuple(lacks)
 
+    def read_reports(self, call: ReportCall, account: Account, now: float) -> list[Report]:
+        """Receipts: a form with ``cb``, and the token that the operator has set in Meizu's console."""
+        try:
+            form = parse_qs(call.body.decode("utf-8", "replace"), max_num_fields=MAX_FIELDS)
+        except ValueError:
+            raise ReportRefused(400, f"the form has more than {MAX_FIELDS} fields") from None
+        token = form.get("access_token", [""])[0]
+        check_key(
+            msgspec.structs.replace(call, key=token), _credential(account).receipt_key.get_secret_value()
+        )
+        messages = json_object(form.get("cb", [""])[0])
+        if not messages:
+            raise ReportRefused(400, "the form has no cb, or it is no JSON object of messages")
+        return [r for name, told in messages.items() if isinstance(told, dict) for r in _reports(name, told)]
+
     def secrets(self, account: Account, auth: Auth | None) -> tuple[str, ...]:
         """The AppSecret."""
         return (_credential(account).app_secret.get_secret_value(),)
@@ -153,7 +171,7 @@ def _message(push: Push, account: Account) -> dict[str, Any]:
     }
     callback = account.defaults.get("callback", "")
     if 0 < len(callback.encode()) <= MAX_CALLBACK_BYTES:
-        message["extra"] = {"callback": callback, "callback.param": note.collapse_id, "callback.type": 3}
+        message["extra"] = {"callback": callback, "callback.param": echo_of(push), "callback.type": 3}
     return _merged(message, note.extra) if note.extra else message
 
 
@@ -229,3 +247,24 @@ def _listed(value: object) -> dict[str, str]:
 def _failed(code: str) -> Outcome:
     action, words = lookup_target(code)
     return Outcome(action=action, code=code, reason=words, hint=words)
+
+
+def _reports(name: str, told: dict[str, Any]) -> list[Report]:
+    """``name`` is the message's id, a hyphen and the type."""
+    param, targets = told.get("param"), told.get("targets")
+    code = str(told.get("type", ""))
+    known = report_lookup(code)
+    if known is None:
+        return []
+    return [
+        Report(
+            echo=param if isinstance(param, str) else "",
+            token=target,
+            stage=known[0],
+            code=code,
+            words=known[1],
+            vendor_id=name.rpartition("-")[0],
+        )
+        for target in (targets if isinstance(targets, list) else ())
+        if isinstance(target, str)
+    ]

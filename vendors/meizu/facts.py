@@ -11,7 +11,8 @@ MAPPING = {
     "Ext": "messageJson.clickTypeInfo.parameters.ext",
     "MsgLifeTime": "messageJson.pushTimeInfo.validTime",
     "AndroidInfo.MeiZuNoticeMsgType": "messageJson.noticeBarInfo.noticeMsgType",
-    "collapse_id": "messageJson.advanceInfo.notifyKey, messageJson.extra.callback.param",
+    "collapse_id": "messageJson.advanceInfo.notifyKey",
+    "push_id": "messageJson.extra.callback.param",
     "defaults.notice_msg_type": "messageJson.noticeBarInfo.noticeMsgType",
     "defaults.callback": (
         "messageJson.extra.callback, messageJson.extra.callback.param, messageJson.extra.callback.type"

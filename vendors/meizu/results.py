@@ -6,6 +6,7 @@ The two must not be mixed: 110010 is a rate limit of the request, and of a pushI
 from __future__ import annotations
 
 from pushgw.vendor.push import Action
+from pushgw.vendor.reports import Stage
 
 HANDLED = "200"
 DEAD_CODES = frozenset({"110002", "110003"})
@@ -73,6 +74,18 @@ PER_TARGET: dict[str, tuple[Action, str]] = {
         "the day's limit of public messages is reached; chat messages need MeiZuNoticeMsgType 1",
     ),
 }
+
+
+REPORTS: dict[str, tuple[Stage, str]] = {
+    "1": (Stage.ARRIVED, "arrived"),
+    "2": (Stage.CLICKED, "clicked"),
+}
+"""Types of receipts. Source: Meizu's API document."""
+
+
+def report_lookup(kind: str) -> tuple[Stage, str] | None:
+    """What a receipt of this type says; None for one that Meizu's document does not have."""
+    return REPORTS.get(kind)
 
 
 def lookup(code: str) -> tuple[Action, str]:

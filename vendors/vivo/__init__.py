@@ -6,8 +6,13 @@ from pushgw.vendor.plugin import Vendor
 from vendors.vivo.adapter import VivoAdapter
 from vendors.vivo.emulator import VivoEmulator
 from vendors.vivo.facts import FACTS, MAPPING
-from vendors.vivo.results import RESULTS
+from vendors.vivo.results import REPORTS, RESULTS
 
 vendor = Vendor(
-    adapter=VivoAdapter(), emulator=VivoEmulator, results=dict(RESULTS), mapping=MAPPING, facts=FACTS
+    adapter=VivoAdapter(),
+    emulator=VivoEmulator,
+    results=dict(RESULTS),
+    mapping=MAPPING,
+    facts=FACTS,
+    reports=dict(REPORTS),
 )

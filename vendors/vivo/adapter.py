@@ -16,11 +16,12 @@ from pushgw.vendor.adapter import Account, Adapter, Auth, AuthFailed, Credential
 from pushgw.vendor.answers import fits_a_header, json_object, retry_after, vendor_words
 from pushgw.vendor.http import Headers, Request, Response
 from pushgw.vendor.push import Action, FollowUp, Notification, Outcome, Push
+from pushgw.vendor.reports import Report, ReportCall, ReportRefused, check_key, echo_of
 from pushgw.vendor.texts import HALF_CHARACTER, cut_utf16
 from vendors.vivo import list_push
 from vendors.vivo.credential import VivoCredential
 from vendors.vivo.list_push import Task
-from vendors.vivo.results import ACCEPTED, CATEGORY_FAULTS, TASK_GONE, lookup
+from vendors.vivo.results import ACCEPTED, CATEGORY_FAULTS, TASK_GONE, lookup, report_lookup
 
 HOST = "https://api-push.vivo.com.cn"
 AUTH_PATH = "/message/auth"
@@ -150,10 +151,28 @@ class VivoAdapter(Adapter):
             )
         return tuple(lacks)
 
+    def read_reports(self, call: ReportCall, account: Account, now: float) -> list[Report]:
+        """Receipts, by task; regIds of one task are joined by commas. vivo signs nothing: the address is the proof."""
+        check_key(call, _credential(account).receipt_key.get_secret_value())
+        tasks = json_object(call.body)
+        if not tasks:
+            raise ReportRefused(400, "the body is no JSON object of tasks")
+        return [
+            report
+            for task, told in tasks.items()
+            if isinstance(told, dict)
+            for report in _reports(task, told)
+        ]
+
     def secrets(self, account: Account, auth: Auth | None) -> tuple[str, ...]:
-        """AppSecret and auth token."""
-        secret = _credential(account).app_secret.get_secret_value()
-        return (secret, auth.value) if auth and auth.value else (secret,)
+        """AppSecret, auth token, and the key that ends the callback's address."""
+        credential = _credential(account)
+        own = (
+            credential.app_secret.get_secret_value(),
+            auth.value if auth else "",
+            credential.receipt_key.get_secret_value(),
+        )
+        return tuple(secret for secret in own if secret)
 
 
 def sign(app_id: str, app_key: str, timestamp: str, app_secret: str) -> str:
@@ -206,7 +225,7 @@ def _message(push: Push, account: Account) -> dict[str, Any]:
         fields["clientCustomMap"] = _custom(note.ext)
     callback = account.defaults.get("callback", "")
     if 0 < len(callback) <= MAX_CALLBACK:
-        fields["extra"] = {"callback": callback, "callback.param": target.push_id}
+        fields["extra"] = {"callback": callback, "callback.param": echo_of(push)}
     return _merged(fields, note.extra) if note.extra else fields
 
 
@@ -306,3 +325,24 @@ def _outcome(push: Push, account: Account, code: str, desc: object, wait: float 
         words = f"category {category or '(none)'}: {words}"
     said = vendor_words(push, desc)
     return Outcome(action=action, code=code, reason=said or words, hint=words, retry_after=wait)
+
+
+def _reports(task: str, told: dict[str, Any]) -> list[Report]:
+    """Older receipts have no ackType: they only came for what had arrived."""
+    param, at = told.get("param"), told.get("ackTime")
+    code = str(kind) if isinstance(kind := told.get("ackType", "0"), int | str) else "?"
+    stage, words = report_lookup(code)
+    targets = told.get("targets")
+    return [
+        Report(
+            echo=param if isinstance(param, str) else "",
+            token=token.strip(),
+            stage=stage,
+            code=code,
+            words=words,
+            at_ms=at if isinstance(at, int) and not isinstance(at, bool) and at > 0 else None,
+            vendor_id=task,
+        )
+        for token in (targets.split(",") if isinstance(targets, str) else ())
+        if token.strip()
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pushgw.vendor.push import Action
+from pushgw.vendor.reports import Stage
 
 ACCEPTED = "0"
 REFUSED_TOKEN = "10000"  # noqa: S105  a result code, not a secret
@@ -91,6 +92,23 @@ RESULTS: dict[str, tuple[Action, str]] = {
     "HTTP 5xx": (Action.RETRY, "vivo cannot answer just now"),
     "HTTP other": (Action.RETRY, "vivo, or something on the way to it, refused the request"),
 }
+
+
+REPORTS: dict[str, tuple[Stage, str]] = {
+    "0": (Stage.ARRIVED, "arrived"),
+    "1001": (Stage.NOT_ARRIVED, "over the app's daily volume"),
+    "2183": (Stage.NOT_ARRIVED, "the regId is invalid, the app must fetch a new one"),
+    "12000": (Stage.NOT_ARRIVED, "over what one user may get in a day"),
+    "20001": (Stage.NOT_ARRIVED, "the user has unsubscribed"),
+    "20002": (Stage.NOT_ARRIVED, "the user does not exist"),
+    "20006": (Stage.NOT_ARRIVED, "the device was offline for 14 days"),
+}
+"""``ackType`` of receipts. 0 is as an open-source server reads it; the others are an aggregator's, where they should stand here."""
+
+
+def report_lookup(ack_type: str) -> tuple[Stage, str]:
+    """How far the push came, and the words of an ackType. What is not listed has not arrived."""
+    return REPORTS.get(ack_type) or (Stage.NOT_ARRIVED, "an ackType that is not known")
 
 
 def lookup(code: str) -> tuple[Action, str]:
