@@ -18,9 +18,10 @@ from pushgw.vendor.adapter import Account, Adapter, Auth, AuthFailed, Credential
 from pushgw.vendor.answers import fits_a_header, json_object, retry_after, vendor_words
 from pushgw.vendor.http import Headers, Request, Response
 from pushgw.vendor.push import Action, Notification, Outcome, Push
+from pushgw.vendor.reports import Report, ReportCall, ReportRefused, check_key, echo_of
 from pushgw.vendor.texts import HALF_CHARACTER, cut_utf16
 from vendors.oppo.credential import OppoCredential
-from vendors.oppo.results import ACCEPTED, CALLS_LIMITED, RESULTS, lookup
+from vendors.oppo.results import ACCEPTED, CALLS_LIMITED, RESULTS, lookup, report_lookup
 
 HOST = "https://api.push.oppomobile.com"
 AUTH_PATH = "/server/v1/auth"
@@ -29,6 +30,9 @@ SEND_PATH = "/server/v1/message/notification/unicast_batch"
 MAX_TITLE = 50
 MAX_TEXT = {1: 50, 2: 128}
 """style -> UTF-16 units (OPPO itself counts characters, which is never stricter)."""
+MAX_CALLBACK = 200
+MAX_EVENT = 64
+"""Characters of an eventType that are kept."""
 MAX_PARAMETERS = 4000
 MAX_ACTIVITY = 500
 MAX_URL = 2000
@@ -132,10 +136,23 @@ class OppoAdapter(Adapter):
             )
         return tuple(lacks)
 
+    def read_reports(self, call: ReportCall, account: Account, now: float) -> list[Report]:
+        """Receipts, a list of events. OPPO signs nothing: the address is the proof."""
+        check_key(call, _credential(account).receipt_key.get_secret_value())
+        events = json_object(b'{"events":' + call.body + b"}").get("events")
+        if not isinstance(events, list):
+            raise ReportRefused(400, "the body is no JSON list of events")
+        return [report for event in events if isinstance(event, dict) for report in _reports(event)]
+
     def secrets(self, account: Account, auth: Auth | None) -> tuple[str, ...]:
-        """MasterSecret and auth token."""
-        master = _credential(account).master_secret.get_secret_value()
-        return (master, auth.value) if auth and auth.value else (master,)
+        """MasterSecret, auth token, and the key that ends the callback's address."""
+        credential = _credential(account)
+        own = (
+            credential.master_secret.get_secret_value(),
+            auth.value if auth else "",
+            credential.receipt_key.get_secret_value(),
+        )
+        return tuple(secret for secret in own if secret)
 
 
 def sign(app_key: str, timestamp: str, master_secret: str) -> str:
@@ -178,9 +195,18 @@ def _notification(push: Push, account: Account) -> dict[str, Any]:
         "off_line_ttl": min(max(int(note.expires_at - push.now), 1), MAX_TTL_S),
         **_class(note, account, title, text),
         "notify_id": note.notify_id,
+        **_callback(push, account),
         **(note.extra or {}),
     }
     return {name: value for name, value in fields.items() if value is not None and value != ""}
+
+
+def _callback(push: Push, account: Account) -> dict[str, Any]:
+    """Where receipts are to go, where the operator names it."""
+    url = account.defaults.get("callback", "")
+    if not 0 < len(url) <= MAX_CALLBACK:
+        return {}
+    return {"call_back_url": url, "call_back_parameter": echo_of(push)}
 
 
 def _class(note: Notification, account: Account, title: str, text: str) -> dict[str, Any]:
@@ -298,3 +324,25 @@ def _outcome(push: Push, code: str, message: object, wait: float | None) -> Outc
     return Outcome(
         action=action, code=code, reason=vendor_words(push, message) or words, hint=words, retry_after=wait
     )
+
+
+def _reports(event: dict[str, Any]) -> list[Report]:
+    """registrationIds are joined by commas, the time is a text."""
+    code, at, ids, param = (
+        str(event.get(name) or "") for name in ("eventType", "eventTime", "registrationIds", "param")
+    )
+    stage, words = report_lookup(code)
+    at_ms = int(at) if at.isascii() and at.isdigit() and len(at) < 19 else 0
+    return [
+        Report(
+            echo=param,
+            token=token.strip(),
+            stage=stage,
+            code=code[:MAX_EVENT],
+            words=words,
+            at_ms=at_ms or None,
+            vendor_id=str(event.get("messageId") or ""),
+        )
+        for token in ids.split(",")
+        if token.strip()
+    ]

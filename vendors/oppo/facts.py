@@ -29,6 +29,8 @@ MAPPING = {
     "AndroidInfo.OPPOPrivateContentParameters": f"{_SHOWN}.private_content_parameters",
     "collapse_id": f"{_SHOWN}.app_message_id",
     "notify_id": f"{_SHOWN}.notify_id",
+    "push_id": f"{_SHOWN}.call_back_parameter",
+    "defaults.callback": f"{_SHOWN}.call_back_url, {_SHOWN}.call_back_parameter",
     "defaults.channel_id": f"{_SHOWN}.channel_id",
     "defaults.category": f"{_SHOWN}.category",
     "defaults.template_id": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pushgw.vendor.push import Action
+from pushgw.vendor.reports import Stage
 
 ACCEPTED = "0"
 INVALID_REGID = "10000"
@@ -71,6 +72,19 @@ RESULTS: dict[str, tuple[Action, str]] = {
     "HTTP 429": (Action.RETRY_AFTER, "too many requests"),
     "HTTP 5xx": (Action.RETRY, "OPPO cannot answer just now"),
 }
+
+
+REPORTS: dict[str, tuple[Stage, str]] = {
+    "push_arrive": (Stage.ARRIVED, "reached the device"),
+    "regid_invalid": (Stage.NOT_ARRIVED, "the app is uninstalled or unregistered, or 30 days offline"),
+    "user_daily_limit": (Stage.NOT_ARRIVED, "over what one device may get in a day"),
+}
+"""``eventType`` of receipts. Source: OPPO's page of receipts."""
+
+
+def report_lookup(event: str) -> tuple[Stage, str]:
+    """How far the push came, and the words of an eventType. What is not listed has not arrived."""
+    return REPORTS.get(event) or (Stage.NOT_ARRIVED, "an eventType that OPPO's page does not list")
 
 
 def lookup(code: str) -> tuple[Action, str]:

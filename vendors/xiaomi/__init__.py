@@ -6,8 +6,13 @@ from pushgw.vendor.plugin import Vendor
 from vendors.xiaomi.adapter import XiaomiAdapter
 from vendors.xiaomi.emulator import XiaomiEmulator
 from vendors.xiaomi.facts import FACTS, MAPPING
-from vendors.xiaomi.results import RESULTS
+from vendors.xiaomi.results import REPORTS, RESULTS
 
 vendor = Vendor(
-    adapter=XiaomiAdapter(), emulator=XiaomiEmulator, results=dict(RESULTS), mapping=MAPPING, facts=FACTS
+    adapter=XiaomiAdapter(),
+    emulator=XiaomiEmulator,
+    results=dict(RESULTS),
+    mapping=MAPPING,
+    facts=FACTS,
+    reports=dict(REPORTS),
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from typing import Any, ClassVar
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode
 
 import msgspec
 
@@ -17,9 +17,10 @@ from pushgw.vendor.answers import json_object, retry_after, vendor_words
 from pushgw.vendor.http import Headers, Request, Response
 from pushgw.vendor.probe import Probe, harmless_push
 from pushgw.vendor.push import Action, Notification, Outcome, Push
+from pushgw.vendor.reports import Report, ReportCall, ReportRefused, check_key, echo_of
 from pushgw.vendor.texts import HALF_CHARACTER, cut_bytes, cut_utf16
 from vendors.xiaomi.credential import XiaomiCredential
-from vendors.xiaomi.results import ACCEPTED, INVALID_REGID, SENDING_FAILED, lookup
+from vendors.xiaomi.results import ACCEPTED, INVALID_REGID, SENDING_FAILED, lookup, report_lookup
 
 SEND_PATH = "/v4/message/regid"
 
@@ -29,6 +30,10 @@ MAX_TEXT = 127
 MAX_BYTES = 4096
 """Title, description and payload together, UTF-8."""
 MAX_TTL_MS = 864_000_000
+RECEIPTS = 1 + 2 + 16
+"""Wanted of a message: delivered, clicked, regId invalid."""
+MAX_FIELDS = 20
+"""Of a form of receipts; Xiaomi sends one."""
 DEFAULT_TITLE = "a new message"
 _KEY_LIFETIME_S = 365 * 86_400
 _SHORTEST_TEXT = 12
@@ -117,9 +122,18 @@ class XiaomiAdapter(Adapter):
             )
         return tuple(lacks)
 
+    def read_reports(self, call: ReportCall, account: Account, now: float) -> list[Report]:
+        """Receipts, by message: JSON in the form field ``data``, or alone. Xiaomi signs nothing: the address is the proof."""
+        check_key(call, _credential(account).receipt_key.get_secret_value())
+        messages = json_object(call.body) or json_object(_data(call.body))
+        if not messages:
+            raise ReportRefused(400, "the body is no JSON object of messages, and has none in its field data")
+        return [r for name, told in messages.items() if isinstance(told, dict) for r in _reports(name, told)]
+
     def secrets(self, account: Account, auth: Auth | None) -> tuple[str, ...]:
-        """The AppSecret."""
-        return (_secret(account),)
+        """The AppSecret, and the key that ends the callback's address."""
+        key = _credential(account).receipt_key.get_secret_value()
+        return (_secret(account), key) if key else (_secret(account),)
 
 
 # --- the request ------------------------------------------------------------------------------------------
@@ -161,8 +175,21 @@ def _fields(push: Push, account: Account) -> dict[str, str]:
         **_template(account, title, text),
         **_click(account),
         "extra.jobkey": _job_key(note.collapse_id),
+        **_callback(push, account),
     }
     return {name: value for name, value in fields.items() if value}
+
+
+def _callback(push: Push, account: Account) -> dict[str, str]:
+    """Where receipts are to go, where the operator names it."""
+    url = account.defaults.get("callback", "")
+    if not url:
+        return {}
+    return {
+        "extra.callback": url,
+        "extra.callback.param": echo_of(push),
+        "extra.callback.type": str(RECEIPTS),
+    }
 
 
 def _texts(note: Notification) -> tuple[str, str]:
@@ -257,3 +284,30 @@ def _bad_regids(data: dict[str, Any]) -> frozenset[str]:
         if isinstance(listed, list)
         else frozenset()
     )
+
+
+def _data(body: bytes) -> str:
+    try:
+        return parse_qs(body.decode("utf-8", "replace"), max_num_fields=MAX_FIELDS).get("data", [""])[0]
+    except ValueError:
+        return ""
+
+
+def _reports(message: str, told: dict[str, Any]) -> list[Report]:
+    """regIds are joined by commas."""
+    kind, at, param, targets = (told.get(name) for name in ("type", "timestamp", "param", "targets"))
+    code = str(kind) if isinstance(kind, int | str) else "?"
+    stage, words = report_lookup(code)
+    return [
+        Report(
+            echo=param if isinstance(param, str) else "",
+            token=token.strip(),
+            stage=stage,
+            code=code,
+            words=words,
+            at_ms=at if isinstance(at, int) and not isinstance(at, bool) and at > 0 else None,
+            vendor_id=message,
+        )
+        for token in (targets.split(",") if isinstance(targets, str) else ())
+        if token.strip()
+    ]

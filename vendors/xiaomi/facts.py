@@ -14,6 +14,8 @@ MAPPING = {
     "AndroidInfo.XiaoMiChannelID": "extra.channel_id",
     "collapse_id": "extra.jobkey",
     "notify_id": "notify_id",
+    "push_id": "extra.callback.param",
+    "defaults.callback": "extra.callback, extra.callback.param, extra.callback.type",
     "defaults.channel_id": "extra.channel_id",
     "defaults.template_id": "extra.template_id, extra.template_param",
     "defaults.template_param": "extra.template_param",

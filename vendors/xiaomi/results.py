@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pushgw.vendor.push import Action
+from pushgw.vendor.reports import Stage
 
 ACCEPTED = "0"
 SENDING_FAILED = "20301"
@@ -67,6 +68,23 @@ RESULTS: dict[str, tuple[Action, str]] = {
     "HTTP 429": (Action.RETRY_AFTER, "too many requests"),
     "HTTP 5xx": (Action.RETRY, "Xiaomi cannot answer just now"),
 }
+
+
+REPORTS: dict[str, tuple[Stage, str]] = {
+    "1": (Stage.ARRIVED, "delivered"),
+    "2": (Stage.CLICKED, "clicked"),
+    "16": (Stage.NOT_ARRIVED, "the regId is invalid"),
+    "32": (Stage.NOT_ARRIVED, "the user has switched notifications off"),
+    "64": (Stage.NOT_ARRIVED, "the device does not match the filter"),
+    "128": (Stage.NOT_ARRIVED, "the daily quota is reached"),
+    "1024": (Stage.NOT_ARRIVED, "its time to live ended"),
+}
+"""Types of receipts. 128 is of Xiaomi's page; the others are as open-source servers and an aggregator read them."""
+
+
+def report_lookup(kind: str) -> tuple[Stage, str]:
+    """How far the push came, and the words of a type. What is not listed has not arrived."""
+    return REPORTS.get(kind) or (Stage.NOT_ARRIVED, "a type that is not known")
 
 
 def lookup(code: str) -> tuple[Action, str]:
