@@ -29,6 +29,7 @@ from pushgw.vendor.mask import MASK, without_login
 from pushgw.vendor.plugin import installed_vendors
 
 _SECRET_NAME = re.compile(r"secret|password|private_key", re.IGNORECASE)
+_REPORT_KEY = re.compile(r"(/reports/[0-9]+/).+")
 
 app = typer.Typer(help="Credentials: list, check, add, rotate, remove; seal them.", no_args_is_help=True)
 app.command("check")(check)
@@ -163,10 +164,13 @@ def _place(value: dict[str, Any]) -> str:
 
 
 def _defaults(reading: Reading) -> dict[str, str]:
-    """As written; what would be a secret one table further up is masked."""
+    """As written; what would be a secret one table further up is masked, and the key that ends an address of ours."""
     table = reading.data.get("defaults")
     shown = table.items() if isinstance(table, dict) else ()
-    return {str(k): MASK if _SECRET_NAME.search(str(k)) else str(v) for k, v in shown}
+    return {
+        str(k): MASK if _SECRET_NAME.search(str(k)) else _REPORT_KEY.sub(rf"\1{MASK}", str(v))
+        for k, v in shown
+    }
 
 
 def _endpoint(reading: Reading, key: str) -> str:

@@ -177,6 +177,20 @@ def test_show_has_everything_but_secrets(run: Run, certs: Path) -> None:
     assert "Details.key_id: EXAMPLEKY1" in run("show", "9001").stdout
 
 
+def test_show_hides_the_key_that_ends_an_address(run: Run, certs: Path) -> None:
+    """An address for vendors' receipts is a secret from the credential's id on; a plain one is shown as it is."""
+    path = certs / "9005.toml"
+    callback = f"https://gw.example/reports/9005/{SECRET}"
+    path.write_text(path.read_text() + f'callback = "{callback}"\n')
+    shown = run("show", "9005").stdout + run("show", "9005", "--json").stdout
+    assert SECRET not in shown
+    assert "https://gw.example/reports/9005/***" in shown
+    path.write_text(path.read_text().replace(f"/{SECRET}", ""))
+    assert json.loads(run("show", "9005", "--json").stdout)["Defaults"]["callback"] == (
+        "https://gw.example/reports/9005"
+    )
+
+
 def test_show_tells_env_and_file_apart(run: Run, certs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A secret from elsewhere is shown by its place; its value is not."""
     monkeypatch.setenv("OPPO", SECRET)

@@ -134,6 +134,10 @@ class OppoAdapter(Adapter):
             lacks.append(
                 f"click_action is {action} but click_target is missing: the notification only opens the app"
             )
+        if len(defaults.get("callback", "")) > MAX_CALLBACK:
+            lacks.append(
+                f"callback in [defaults] is left out: OPPO allows {MAX_CALLBACK} characters; no receipts come"
+            )
         return tuple(lacks)
 
     def read_reports(self, call: ReportCall, account: Account, now: float) -> list[Report]:

@@ -107,4 +107,7 @@ def test_the_push_carries_what_comes_back(ids: tuple[str, ...], param: str) -> N
 @pytest.mark.parametrize("url", ["", "https://gw.example/" + "c" * 200])
 def test_no_address_or_one_too_long_is_left_out(url: str) -> None:
     """200 characters are OPPO's limit: a longer one costs the receipt, not the message."""
-    assert b"call_back" not in rendered(account(callback=url), "r1").body
+    at = account(callback=url)
+    assert b"call_back" not in rendered(at, "r1").body
+    note = Notification(body="hi", expires_at=1, collapse_id="c", notify_id=1)
+    assert any("callback" in words for words in OppoAdapter().warnings(note, at)) == bool(url)
