@@ -444,13 +444,16 @@ def test_on_a_terminal_the_form_hides_secrets(certs: Path, tmp_path: Path) -> No
         seen += _until(ours, b"  master_secret:")
         _until_silent(ours)
         os.write(ours, SECRET.encode() + b"\n")
+        seen += _until(ours, b"  receipt_key:")
+        _until_silent(ours)
+        os.write(ours, b"\n")
         seen += _until(ours, b"added")
         assert process.wait(60) == 0
     os.close(ours)
     assert b"MasterSecret (not AppSecret)" in seen
     assert b"a1b2" in seen
     assert SECRET.encode() not in seen
-    assert written(certs, 6005)["credential"]["master_secret"] == SECRET
+    assert written(certs, 6005)["credential"] == {"app_key": "a1b2", "master_secret": SECRET}
 
 
 def _until(terminal: int, words: bytes) -> bytes:
