@@ -6,8 +6,8 @@ import asyncio
 import json
 import logging
 import sqlite3
-import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus
@@ -422,7 +422,7 @@ def test_logs_never_reach_stdout(run: Any, monkeypatch: pytest.MonkeyPatch) -> N
         logging.getLogger("library").warning("grumble")
         return message_schema()
 
-    monkeypatch.setattr(sys.modules["pushgw.cli.schema"], "message_schema", noisy)
+    monkeypatch.setattr(import_module("pushgw.cli.schema"), "message_schema", noisy)
     result = run("schema", "message")
     json.loads(result.stdout)
     assert "trouble" in result.stderr
