@@ -24,7 +24,7 @@ demo: $(STAMP) ## the main job on embedded parts: what is pushed, what is not, a
 
 test: $(STAMP) ## all tests but those that need a real Apache Kafka, Redis or Prometheus
 	$(BIN)/pytest tests/workers # starts and kills processes: alone, without others beside it
-	$(BIN)/pytest -n $(JOBS) --dist loadfile --ignore=tests/workers
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --max-worker-restart 0 --ignore=tests/workers
 
 coverage: $(STAMP) ## branches of vendors/ that the tests take: at least 95 %
 	$(BIN)/coverage run -m pytest tests/vendors tests/vendor tests/credentials --ignore tests/vendor/test_transports.py
@@ -44,7 +44,7 @@ $(KAFKA_LIB)/.fetched: tests/kafka/pom.xml
 	@touch $@
 
 test-kafka: $(STAMP) $(KAFKA_LIB)/.fetched ## end-to-end tests on a real Apache Kafka (Java 17, Maven)
-	$(BIN)/pytest -n 2 --dist loadfile -m kafka tests
+	$(BIN)/pytest -n 2 --dist loadfile --max-worker-restart 0 -m kafka tests
 
 test-redis: $(STAMP) ## state on a real Redis: alone, as a cluster, behind sentinels (redis-server 7 or Valkey)
 	@command -v redis-server >/dev/null || command -v valkey-server >/dev/null || { echo "make test-redis: needs redis-server 7 or newer, or valkey-server (Debian: apt-get install redis-server); 'make test' does without"; exit 1; }

@@ -434,10 +434,11 @@ def test_on_a_terminal_the_form_hides_secrets(certs: Path, tmp_path: Path) -> No
     """A real terminal: the form comes by itself, in the console's words, and what is typed as a secret is not echoed."""
     ours, theirs = pty.openpty()
     environ = {**os.environ, "PUSHGW_CREDENTIALS__DIRECTORY": str(certs)}
-    with subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-m", "pushgw", "certs", "add", "--vendor", "oppo", "--id", "6005"],
         stdin=theirs, stdout=theirs, stderr=theirs, env=environ, cwd=tmp_path,
-    ) as process:  # fmt: skip
+    )  # fmt: skip
+    try:
         os.close(theirs)
         seen = _until(ours, b"  app_key:")
         os.write(ours, b"a1b2\n")
@@ -449,6 +450,9 @@ def test_on_a_terminal_the_form_hides_secrets(certs: Path, tmp_path: Path) -> No
         os.write(ours, b"\n")
         seen += _until(ours, b"added")
         assert process.wait(60) == 0
+    finally:
+        process.kill()  # a form that asks for more than the test answers waits for ever
+        process.wait()
     os.close(ours)
     assert b"MasterSecret (not AppSecret)" in seen
     assert b"a1b2" in seen
