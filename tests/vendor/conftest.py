@@ -307,7 +307,9 @@ class ScriptedServer:
         assert self._server is not None
         self._server.close()
         for connection in self.connections:
-            connection.writer.transport.abort()
+            # Python before 3.11.4 forgets the TLS connection at the second close(): there is nothing left to abort
+            with contextlib.suppress(AttributeError):
+                connection.writer.transport.abort()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
