@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from pushgw.vendor.answers import json_object
-from pushgw.vendor.reports import Report, ReportCall, ReportRefused, Stage
+from pushgw.vendor.reports import Report, ReportCall, ReportRefused, Stage, time_of
 
 HEADER = "x-huawei-callback-id"
 OLDEST_S = 86_400.0
@@ -85,7 +85,7 @@ def _report(one: dict[str, Any], meaning: Meaning) -> Iterator[Report]:
         stage=stage,
         code=str(code),
         words=words,
-        at_ms=at if isinstance(at, int) and not isinstance(at, bool) and at > 0 else None,
+        at_ms=time_of(at),
         vendor_id=_text(one.get("requestId")),
     )
 

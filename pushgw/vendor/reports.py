@@ -11,8 +11,10 @@ import hmac
 import re
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
+from pydantic import AfterValidator, SecretStr
 
 from pushgw.messages.identity import is_push_id
 from pushgw.vendor.push import Push
@@ -87,15 +89,31 @@ class Echo(msgspec.Struct, frozen=True, kw_only=True):
     """SdkAppId; None where the text holds a PushID alone."""
 
 
+LAST_MS = 1 << 47
+"""No time is as late as this (year 6429)."""
 SHORTEST_KEY = 16
 _KEY = re.compile(r"[A-Za-z0-9_.~-]*")
 
 
-def key_fault(key: str) -> str | None:
-    """Why an operator's ``receipt_key`` cannot stand in an address, in one sentence, or None. An empty one: no reports."""
-    if not key or (len(key) >= SHORTEST_KEY and _KEY.fullmatch(key)):
+def _unguessable(key: SecretStr) -> SecretStr:
+    text = key.get_secret_value()
+    if text and not (len(text) >= SHORTEST_KEY and _KEY.fullmatch(text)):
+        raise ValueError(
+            f"must be {SHORTEST_KEY} or more letters, digits, -, _, . or ~ that nobody can guess; "
+            "make one with `openssl rand -hex 20`"
+        )
+    return key
+
+
+ReceiptKey = Annotated[SecretStr, AfterValidator(_unguessable)]
+"""A credential's field: what an operator puts into the address of reports. Empty: no reports are taken."""
+
+
+def time_of(value: object) -> int | None:
+    """A vendor's time of day, epoch ms; None for what is none."""
+    if isinstance(value, bool) or not isinstance(value, int):
         return None
-    return f"must be {SHORTEST_KEY} or more letters, digits, -, _, . or ~ that nobody can guess; make one with `openssl rand -hex 20`"
+    return value if 0 < value < LAST_MS else None
 
 
 def check_key(call: ReportCall, key: str) -> None:

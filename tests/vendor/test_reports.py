@@ -6,7 +6,7 @@ import pytest
 
 from pushgw.messages.identity import push_id
 from pushgw.vendor.push import Notification, Origin, Push, Target
-from pushgw.vendor.reports import MAX_ECHO_BYTES, Echo, Report, ReportCall, Stage, echo_of, read_echo
+from pushgw.vendor.reports import MAX_ECHO_BYTES, Echo, Report, ReportCall, Stage, echo_of, read_echo, time_of
 
 SOURCE = "im.offline-messages/3/1042"
 
@@ -79,3 +79,10 @@ def test_no_repr_shows_a_token_or_a_key() -> None:
     report = Report(echo="e", token="secret-token", stage=Stage.ARRIVED)
     call = ReportCall(headers={"x": "secret-header"}, body=b"secret-body", key="secret-key")
     assert "secret" not in f"{report!r} {call!r}"
+
+
+@pytest.mark.parametrize("value", [True, 0, -1, 1.5, "1795500000000", None, 10**30])
+def test_what_is_no_time_of_day_is_none(value: object) -> None:
+    """A vendor's time is epoch ms, and nothing else is taken for one: not a flag, a text, or a number beyond all years."""
+    assert time_of(value) is None
+    assert time_of(1_795_500_000_000) == 1_795_500_000_000

@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from pushgw.vendor.adapter import Credential
 from pushgw.vendor.checks import Finding, Summary, number_for_secret, or_ok, same_text, text_for_number
-from pushgw.vendor.reports import key_fault
+from pushgw.vendor.reports import ReceiptKey
 
 _WHERE = "copy it again from Honor's developer console (Push service)"
 
@@ -23,7 +23,7 @@ class HonorCredential(Credential):
         SecretStr(""), validate_default=True, description="Client Secret (not the App Secret); required."
     )
 
-    receipt_key: SecretStr = Field(
+    receipt_key: ReceiptKey = Field(
         SecretStr(""),
         description="A word of your own that ends the address for receipts, where they are wanted.",
     )
@@ -46,13 +46,6 @@ class HonorCredential(Credential):
         if _is_untidy(secret.get_secret_value()):
             raise ValueError(f"is missing or holds a blank; {_WHERE}: Client Secret, not App Secret")
         return secret
-
-    @field_validator("receipt_key")
-    @classmethod
-    def _is_key(cls, key: SecretStr) -> SecretStr:
-        if fault := key_fault(key.get_secret_value()):
-            raise ValueError(fault)
-        return key
 
     def summary(self) -> Summary:
         """The app and its client id."""

@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from pushgw.vendor.adapter import Credential
 from pushgw.vendor.checks import Finding, Summary, number_for_secret, or_ok, same_text
-from pushgw.vendor.reports import key_fault
+from pushgw.vendor.reports import ReceiptKey
 
 _APP_ID = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 
@@ -19,17 +19,10 @@ class MeizuCredential(Credential):
 
     app_id: str = Field(description="AppID of the app, a number.")
     app_secret: SecretStr = Field(description="AppSecret of the app (not AppKey).")
-    receipt_key: SecretStr = Field(
+    receipt_key: ReceiptKey = Field(
         SecretStr(""),
         description="Token of the receipts, as it is set in Meizu's console, where they are wanted.",
     )
-
-    @field_validator("receipt_key")
-    @classmethod
-    def _is_receipt_key(cls, key: SecretStr) -> SecretStr:
-        if fault := key_fault(key.get_secret_value()):
-            raise ValueError(fault)
-        return key
 
     @field_validator("app_id", "app_secret", mode="before")
     @classmethod

@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from pushgw.vendor.adapter import Credential
 from pushgw.vendor.checks import Finding, Summary, number_for_secret, or_ok, same_text
-from pushgw.vendor.reports import key_fault
+from pushgw.vendor.reports import ReceiptKey
 
 
 class OppoCredential(Credential):
@@ -18,16 +18,9 @@ class OppoCredential(Credential):
     master_secret: SecretStr = Field(
         SecretStr(""), validate_default=True, description="MasterSecret (not AppSecret); required."
     )
-    receipt_key: SecretStr = Field(
+    receipt_key: ReceiptKey = Field(
         SecretStr(""), description="A word of your own that ends the address in callback of [defaults]."
     )
-
-    @field_validator("receipt_key")
-    @classmethod
-    def _is_receipt_key(cls, key: SecretStr) -> SecretStr:
-        if fault := key_fault(key.get_secret_value()):
-            raise ValueError(fault)
-        return key
 
     @field_validator("app_key", "master_secret", mode="before")
     @classmethod

@@ -16,7 +16,7 @@ from pushgw.vendor.adapter import Account, Adapter, Auth, AuthFailed, Credential
 from pushgw.vendor.answers import fits_a_header, json_object, retry_after, vendor_words
 from pushgw.vendor.http import Headers, Request, Response
 from pushgw.vendor.push import Action, FollowUp, Notification, Outcome, Push
-from pushgw.vendor.reports import Report, ReportCall, ReportRefused, check_key, echo_of
+from pushgw.vendor.reports import Report, ReportCall, ReportRefused, check_key, echo_of, time_of
 from pushgw.vendor.texts import HALF_CHARACTER, cut_utf16
 from vendors.vivo import list_push
 from vendors.vivo.credential import VivoCredential
@@ -340,7 +340,7 @@ def _reports(task: str, told: dict[str, Any]) -> list[Report]:
             stage=stage,
             code=code,
             words=words,
-            at_ms=at if isinstance(at, int) and not isinstance(at, bool) and at > 0 else None,
+            at_ms=time_of(at),
             vendor_id=task,
         )
         for token in (targets.split(",") if isinstance(targets, str) else ())

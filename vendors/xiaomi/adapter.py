@@ -17,7 +17,7 @@ from pushgw.vendor.answers import json_object, retry_after, vendor_words
 from pushgw.vendor.http import Headers, Request, Response
 from pushgw.vendor.probe import Probe, harmless_push
 from pushgw.vendor.push import Action, Notification, Outcome, Push
-from pushgw.vendor.reports import Report, ReportCall, ReportRefused, check_key, echo_of
+from pushgw.vendor.reports import Report, ReportCall, ReportRefused, check_key, echo_of, time_of
 from pushgw.vendor.texts import HALF_CHARACTER, cut_bytes, cut_utf16
 from vendors.xiaomi.credential import XiaomiCredential
 from vendors.xiaomi.results import ACCEPTED, INVALID_REGID, SENDING_FAILED, lookup, report_lookup
@@ -305,7 +305,7 @@ def _reports(message: str, told: dict[str, Any]) -> list[Report]:
             stage=stage,
             code=code,
             words=words,
-            at_ms=at if isinstance(at, int) and not isinstance(at, bool) and at > 0 else None,
+            at_ms=time_of(at),
             vendor_id=message,
         )
         for token in (targets.split(",") if isinstance(targets, str) else ())

@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from pushgw.vendor.adapter import Credential
 from pushgw.vendor.checks import Finding, Summary, number_for_secret, or_ok
-from pushgw.vendor.reports import key_fault
+from pushgw.vendor.reports import ReceiptKey
 
 HOSTS = {
     "cn": "https://api.xmpush.xiaomi.com",
@@ -29,16 +29,9 @@ class XiaomiCredential(Credential):
     package: str = Field(description="Package name of the app, as registered with Xiaomi.")
     app_secret: SecretStr = Field(description="AppSecret (not AppKey, not AppID).")
     region: str = Field("cn", description="Where the app's devices register: cn, sgp, fra, ind or rus.")
-    receipt_key: SecretStr = Field(
+    receipt_key: ReceiptKey = Field(
         SecretStr(""), description="A word of your own that ends the address in callback of [defaults]."
     )
-
-    @field_validator("receipt_key")
-    @classmethod
-    def _is_receipt_key(cls, key: SecretStr) -> SecretStr:
-        if fault := key_fault(key.get_secret_value()):
-            raise ValueError(fault)
-        return key
 
     @field_validator("package")
     @classmethod
