@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import uvloop
-from pyreqwest.client import ClientBuilder
+from pyreqwest.client import Client, ClientBuilder
 
 BODY = json.dumps(
     {"aps": {"alert": {"body": "Alice:Lunch at noon? Number 12345"}, "badge": 3, "thread-id": "C2C_alice"}},
@@ -51,9 +51,9 @@ async def main(url: str, ca_file: str, count: int, in_flight: int) -> None:
     print(json.dumps({"cpu_us": cpu / count * 1e6, "per_s": count / wall}))
 
 
-async def worker_warm(client: object, url: str, tokens: list[str]) -> None:
+async def worker_warm(client: Client, url: str, tokens: list[str]) -> None:
     """Connect before the clock starts."""
-    response = await client.post(f"{url}/3/device/{tokens[0]}").body_bytes(BODY).build().send()  # type: ignore[attr-defined]
+    response = await client.post(f"{url}/3/device/{tokens[0]}").body_bytes(BODY).build().send()
     if response.status != 200:
         raise SystemExit(f"the server answered {response.status}")
 
