@@ -251,7 +251,11 @@ class DispatchSettings(_Section):
     )
     in_flight: int = Field(256, ge=1, description="Most requests at once in one lane; adapts below it.")
     slow: float = Field(5.0, gt=0, description="An answer that takes longer halves what may be in flight, s.")
-    backlog: int = Field(4000, ge=1, description="Pushes that wait in one lane; what is beyond is deferred.")
+    backlog: int = Field(
+        4000,
+        ge=1,
+        description="Pushes in one lane; what is beyond is deferred. Half of it while the vendor does not answer.",
+    )
     timeout: float = Field(10.0, gt=0, description="Bound of one request, s.")
     retries: int = Field(3, ge=0, description="Repeats in place after a temporary failure.")
     backoff: float = Field(0.5, gt=0, description="First wait before a repeat, s; doubles, with jitter.")

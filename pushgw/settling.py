@@ -27,6 +27,8 @@ from pushgw.state.protocol import Raise, Settlement, Shown, StateStore
 
 log = structlog.get_logger()
 
+DEFERRALS_IN_A_ROUND = 256
+"""A vendor's outage defers thousands of pushes in the same moment: receipts of the others do not wait for all of them."""
 _PUSHED = End.PUSHED
 _DEFERRED = End.DEFERRED
 _NO_TOKEN: Verdict = ("", "")
@@ -109,7 +111,9 @@ class Settler:
         while True:
             await self._waiting.wait()
             self._waiting.clear()
-            endings, self._endings = self._endings, []
+            endings, self._endings = _portion(self._endings)
+            if self._endings:
+                self._waiting.set()
             suppressed, self._suppressed = self._suppressed, []
             letters, self._letters = self._letters, []
             await self._told.put(await self._tell(endings, suppressed, letters))
@@ -248,6 +252,19 @@ class Settler:
         elif all(sibling.open == 0 for sibling in work.siblings):
             self._close_record(work.record)
             work.siblings.clear()  # the list is theirs in common
+
+
+def _portion(endings: list[Ending]) -> tuple[list[Ending], list[Ending]]:
+    """What a round takes, and what waits for the next: ends all of them, deferrals only so many. Those of one work stay
+    together, since each retry record carries the whole message."""
+    if len(endings) <= DEFERRALS_IN_A_ROUND:
+        return endings, []
+    ends = [ending for ending in endings if ending.end is not _DEFERRED]
+    deferred = [ending for ending in endings if ending.end is _DEFERRED]
+    cut = DEFERRALS_IN_A_ROUND
+    while cut < len(deferred) and deferred[cut].parcel.work is deferred[cut - 1].parcel.work:
+        cut += 1
+    return ends + deferred[:cut], deferred[cut:]
 
 
 def _shown(endings: list[Ending]) -> list[Shown]:

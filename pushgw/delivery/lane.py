@@ -26,6 +26,9 @@ log = structlog.get_logger()
 
 STILL_S = 1.0
 """A vendor that has not answered for so long is not moving."""
+AT_ONCE = 256
+"""Answers, or shipments that end without one, that are dealt with before other lanes get their turn: thousands time out
+in the same moment."""
 RENEW_AGAIN_AFTER_S = 10.0
 """A lane takes a new connection at an answer's wish no more often than this."""
 
@@ -62,6 +65,7 @@ class Lane:
         self._on_endings = on_endings
         self._clock = clock
         self._rng = rng
+        self._loop = asyncio.get_running_loop()
         self._line = Line()
         self._in_flight = 0
         self._closed = False
@@ -100,12 +104,16 @@ class Lane:
         return self._in_flight == 0 or self._clock() - self._answered_at < STILL_S
 
     def offer(self, shipments: Sequence[Shipment]) -> None:
-        """Take shipments over, as far as there is room; what is beyond ``dispatch.backlog`` is deferred."""
-        room = max(self._settings.backlog - self._line.open, 0)
+        """Take shipments over, as far as there is room; what is beyond ``dispatch.backlog`` is deferred. While the vendor
+        answers nothing, half of that is enough: what waits for it had better not wait in memory."""
+        moving = self.moving
+        most = self._settings.backlog if moving else self._settings.backlog // 2
+        room = max(most - self._line.open, 0)
         for shipment in shipments[:room]:
             self._line.join(shipment)
         if room < len(shipments):
-            why = f"{self.entry.vendor} is slow and its lane is full"
+            pace = "is slow" if moving else "does not answer"
+            why = f"{self.entry.vendor} {pace} and its lane is full"
             log.warning(
                 "lane_full",
                 credential=self.entry.business_id,
@@ -241,7 +249,7 @@ class Lane:
 
     def _refresh(self) -> None:
         if self._refreshing is None:
-            self._refreshing = asyncio.get_running_loop().create_task(self._get_token())
+            self._refreshing = self._loop.create_task(self._get_token())
 
     async def _get_token(self) -> None:
         try:
@@ -278,6 +286,9 @@ class Lane:
     def _completed(self, completions: Sequence[Completion]) -> None:
         if self._closed:
             return  # closed: what is abandoned is not repeated either
+        if len(completions) > AT_ONCE:
+            self._loop.call_soon(self._completed, completions[AT_ONCE:])
+            completions = completions[:AT_ONCE]
         endings: list[Ending] = []
         had = self._in_flight
         self._in_flight -= len(completions)
@@ -443,7 +454,7 @@ class Lane:
             wait_s=round(wait, 3),
             **shipment.names,
         )
-        handle = asyncio.get_running_loop().call_later(wait, self._retry, shipment)
+        handle = self._loop.call_later(wait, self._retry, shipment)
         self._waiting[id(shipment)] = (handle, shipment)
 
     def _defer_waiting(self, endings: list[Ending]) -> None:
@@ -467,12 +478,13 @@ class Lane:
 
     def _drop_ready(self, end: End, why: str) -> None:
         endings: list[Ending] = []
-        while self._line.ready:
+        while self._line.ready and len(endings) < AT_ONCE:
             shipment = self._line.ready.popleft()
             endings += self._endings(shipment, end, shipment.why, why)
             self._line.leave(shipment)
-        if endings:
-            self._on_endings(endings)
+        self._on_endings(endings)
+        if self._line.ready:
+            self._loop.call_soon(self._pump)  # it looks anew whether they may go
 
     # --- endings -----------------------------------------------------------------------------------------
 

@@ -50,6 +50,7 @@ METADATA_AGE_S = 30.0
 STUMBLES = 20
 """Errors of the consumer in a row, without a good poll between them, that end it."""
 STUMBLE_WAIT_S = 0.5
+FETCH_BYTES = 1024 * 1024
 _NOTHING = TopicPartition("", -1)
 
 
@@ -78,15 +79,18 @@ class Intake:
         poll_timeout: float = 0.25,
         revoke_grace: float = 30.0,
         patience: float = START_PATIENCE_S,
+        fetch_bytes: int = FETCH_BYTES,
     ) -> None:
-        """``topics`` and ``group_id``: others than those of messages and user events. ``poll_timeout``: longest wait of `batch`, s. ``revoke_grace``: how long a rebalance waits for what is in
-        flight, s. ``patience``: how long `start` waits for a broker, s."""
+        """``topics`` and ``group_id``: others than those of messages and user events. ``poll_timeout``: longest wait of
+        `batch`, s. ``revoke_grace``: how long a rebalance waits for what is in flight, s. ``patience``: how long `start`
+        waits for a broker, s. ``fetch_bytes``: of each partition at once; a larger record still comes."""
         self._settings = settings
         self._topics = topics or [settings.topics.messages, settings.topics.user_events]
         self._group_id = group_id or settings.group_id
         self._poll_ms = int(poll_timeout * 1000)
         self._revoke_grace = revoke_grace
         self._patience = patience
+        self._fetch_bytes = fetch_bytes
         self._ledger = Ledger()
         self._consumer: AIOKafkaConsumer | None = None
         self._on_revoke: OnRevoke | None = None
@@ -288,6 +292,7 @@ class Intake:
             session_timeout_ms=session_ms,
             heartbeat_interval_ms=max(session_ms // 4, 1),
             metadata_max_age_ms=int(METADATA_AGE_S * 1000),
+            max_partition_fetch_bytes=self._fetch_bytes,
             rebalance_timeout_ms=rebalance_ms,
             request_timeout_ms=rebalance_ms + 10_000,
         )

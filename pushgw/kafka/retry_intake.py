@@ -17,6 +17,8 @@ from pushgw.settings import KafkaSettings
 
 MOST_AT_ONCE = 64
 """Records in one batch. After an outage thousands are due in the same moment: in small batches they let new messages pass."""
+FETCH_BYTES = 128 * 1024
+"""Of each partition at once. It waits here until it is due, and there are many partitions: those of every tier."""
 GROUP_SUFFIX = ".retries"
 """The retry topics have a consumer group of their own, so that neither group's rebalances stop the other."""
 
@@ -44,6 +46,7 @@ class RetryIntake(Intake):
             group_id=settings.group_id + GROUP_SUFFIX,
             revoke_grace=revoke_grace,
             patience=patience,
+            fetch_bytes=FETCH_BYTES,
         )
         self._clock = clock
         self._waiting: dict[TopicPartition, deque[ConsumerRecord]] = {}

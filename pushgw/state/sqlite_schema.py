@@ -148,7 +148,7 @@ def _prepare(database: sqlite3.Connection, path: Path, *, read_only: bool) -> No
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = NORMAL")
     database.execute("PRAGMA wal_autocheckpoint = 8000")
-    database.execute("PRAGMA cache_size = -65536")
+    database.execute("PRAGMA cache_size = -16384")  # KiB; beyond it the system's own cache serves as well
     database.execute("PRAGMA temp_store = MEMORY")
     if version == 0:
         _create(database)

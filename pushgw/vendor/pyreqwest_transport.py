@@ -158,6 +158,7 @@ class PyreqwestTransport:
                 if request.body:
                     builder = builder.body_bytes(request.body)
                 stream = builder.build_streamed()
+                builder = None  # large, and thousands may wait here
                 answer = await stream.__aenter__()
                 if answer.get_header("content-length") == "0":
                     body = b""  # all is read: __aexit__ would be one more coroutine for nothing

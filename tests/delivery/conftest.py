@@ -100,6 +100,16 @@ class ByHand:
             self._on_complete([Completion(tag, Response(status=200, body=words.encode()), None)])
         return request
 
+    def answer_all(self, words: str | TransportError) -> None:
+        """Answer all that wait, in one list."""
+        tags, self.waiting = [tag for tag, _ in self.waiting], []
+        assert self._on_complete is not None
+        if isinstance(words, TransportError):
+            self._on_complete([Completion(tag, None, words) for tag in tags])
+        else:
+            response = Response(status=200, body=words.encode())
+            self._on_complete([Completion(tag, response, None) for tag in tags])
+
     @property
     def bodies(self) -> list[str]:
         return [dict(request.headers)["x-body"] for _, request in self.waiting]

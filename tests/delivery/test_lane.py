@@ -10,6 +10,7 @@ import pytest
 
 from pushgw.credentials import CredentialEntry
 from pushgw.delivery.ending import End
+from pushgw.delivery.lane import AT_ONCE
 from pushgw.vendor.http import TransportError
 
 Make = Callable[..., Any]
@@ -75,6 +76,63 @@ async def test_a_slow_lane_is_bounded_and_leaves_the_others_their_room(
     assert desk.dispatcher.open == 10
     desk.offer(ship(entry(2), "bob"))
     assert desk.dispatcher.open == 11
+    await desk.dispatcher.close()
+
+
+async def test_a_lane_that_hangs_holds_half(make_desk: Make, entry: Make, ship: Make) -> None:
+    """What comes while the vendor answers nothing goes to the retry topics before it fills the memory; once it answers
+    there is all the room again."""
+    desk = make_desk(backlog=10, in_flight=4)
+    e = entry()
+    desk.offer(*(ship(e, f"u{n}") for n in range(4)))
+    desk.now += 2
+    desk.offer(*(ship(e, f"v{n}") for n in range(4)))
+    assert desk.dispatcher.open == 5
+    assert {(x.end, x.detail) for x in desk.endings} == {
+        (End.DEFERRED, "table does not answer and its lane is full")
+    }
+    desk.vendors[1].answer("accepted")
+    desk.offer(*(ship(e, f"w{n}") for n in range(8)))
+    assert desk.dispatcher.open == 10
+    await desk.dispatcher.close()
+
+
+async def test_thousands_of_answers_leave_the_others_their_turn(
+    make_desk: Make, entry: Make, ship: Make
+) -> None:
+    """When all requests of a vendor time out in the same moment another one's answer is dealt with in between."""
+    desk = make_desk(in_flight=1000, retries=0)
+    slow, quick = entry(1), entry(2)
+    desk.offer(ship(slow, "u0"), ship(quick, "bob"))
+    desk.dispatcher.lanes[1].health.limit = 1000
+    desk.offer(*(ship(slow, f"u{n}") for n in range(1, 600)))
+    assert len(desk.vendors[1].waiting) == 600
+    asyncio.get_running_loop().call_soon(desk.vendors[2].answer, "accepted")
+    desk.vendors[1].answer_all(TransportError("no answer"))
+    async with asyncio.timeout(5):
+        while len(desk.endings) < 601:
+            await asyncio.sleep(0)
+    before = [user for user, _ in desk.ends].index("bob")
+    assert 0 < before <= AT_ONCE
+    assert {end for user, end in desk.ends if user != "bob"} == {End.DEFERRED}
+    assert desk.dispatcher.open == 0
+    await desk.dispatcher.close()
+
+
+async def test_thousands_that_wait_for_a_broken_vendor_leave_the_others_their_turn(
+    make_desk: Make, entry: Make, ship: Make
+) -> None:
+    """When a credential turns out to be of no use all that waits ends, in pieces."""
+    desk = make_desk(in_flight=1)
+    desk.offer(*(ship(entry(1), f"u{n}") for n in range(600)))
+    desk.offer(ship(entry(2), "bob"))
+    asyncio.get_running_loop().call_soon(desk.vendors[2].answer, "accepted")
+    desk.vendors[1].answer("config")
+    async with asyncio.timeout(5):
+        while len(desk.endings) < 601:
+            await asyncio.sleep(0)
+    assert [user for user, _ in desk.ends].index("bob") <= AT_ONCE + 1
+    assert [end for _, end in desk.ends].count(End.UNUSABLE) == 599
     await desk.dispatcher.close()
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import pytest
+
+from pushgw import settling
 from pushgw.kafka.outlet import OutletError
 from pushgw.state.protocol import Settlement
 from pushgw.vendor.http import TransportError
@@ -108,3 +112,43 @@ async def test_dead_letters_do_not_wait_for_receipts(plant: Any, message: Make) 
     plant.outlet.publish = publish
     await plant.until_idle()
     assert len(plant.outlet.receipts) == 1
+
+
+async def test_receipts_do_not_wait_for_all_that_an_outage_defers(
+    plant: Any, message: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many pushes one vendor defers at once, the next round tells of every push that has ended, and of so many
+    deferrals only; pushes of one record stay in one retry record."""
+    monkeypatch.setattr(settling, "DEFERRALS_IN_A_ROUND", 5)
+    users = [f"u{n}" for n in range(12)]
+    group = [f"g{n}" for n in range(4)]
+    await plant.with_devices("eve", *users, *group)
+    settler, retries = plant.gateway._settler, plant.outlet.retries
+    rounds: list[tuple[int, int]] = []
+    begun, let_go = asyncio.Event(), asyncio.Event()
+
+    async def slow(rows: Any) -> None:
+        rounds.append((len(rows), len(plant.outlet.receipts)))
+        begun.set()
+        await let_go.wait()
+        await retries(rows)
+
+    plant.outlet.retries = slow
+    dispatcher = plant.gateway._dispatcher
+    dispatcher._settings = dispatcher._settings.model_copy(update={"retries": 0})
+    for user in [*users, *group]:
+        plant.answers[f"token-{user}-d"] = [TransportError("no answer")]
+    plant.intake.put(message(users[0]))
+    await begun.wait()  # the settler is busy: what follows waits for its next rounds
+    plant.intake.put(
+        *(message(user) for user in users[1:4]), message(group), *(message(u) for u in users[4:])
+    )
+    await plant.until(lambda: len(settler._endings) == 15)
+    plant.intake.put(message("eve"))
+    await plant.until(lambda: len(settler._endings) == 16)
+    let_go.set()
+    await plant.until_idle()
+    assert rounds == [(1, 0), (4, 1), (5, 1), (3, 1)]
+    assert [r["To_Account"] for r in plant.outlet.receipts] == ["eve"]
+    targets = [dict(headers)["pushgw-targets"] for _, _, headers in plant.outlet.deferred]
+    assert [json.loads(t) for t in targets if b"g0" in t] == [[[g, "d"] for g in group]]
