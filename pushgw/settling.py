@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -26,6 +27,7 @@ from pushgw.settings import DispatchSettings
 from pushgw.state.protocol import Raise, Settlement, Shown, StateStore
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 DEFERRALS_IN_A_ROUND = 256
 """A vendor's outage defers thousands of pushes in the same moment: receipts of the others do not wait for all of them."""
@@ -221,21 +223,31 @@ class Settler:
             buried = [(letter.record, letter.headers) for letter in letters]
             sending.append(self._sent(lambda: self._outlet.dead_letters(buried)))
         if retries:
-            rows = [(retry.tier, retry.record, retry.headers) for retry in retries]
-            sending.append(self._sent(lambda: self._outlet.retries(rows)))
+            sending.append(self._hand_over(retries))
         await asyncio.gather(*sending)
         self._tally.receipts += len(receipts)
         self._tally.dead_letters.update([letter.code for letter in letters])
-        if retries:
-            self._note_retries(retries)
 
-    async def _sent(self, call: Callable[[], Awaitable[None]]) -> None:
-        await self._patience.ask(call, "receipts", OutletError)
+    async def _sent(self, call: Callable[[], Awaitable[T]]) -> T:
+        return await self._patience.ask(call, "receipts", OutletError)
+
+    async def _hand_over(self, retries: list[Retry]) -> None:
+        """To the retry topics. What is larger than its topic takes will never fit: its pushes end, told in the next round."""
+        rows = [(retry.tier, retry.record, retry.headers) for retry in retries]
+        too_large = await self._sent(lambda: self._outlet.retries(rows))
+        for index, why in too_large.items():
+            ended = retries[index].endings
+            for ending in ended:
+                ending.parcel.work.take_back(ending.parcel.user, ending.parcel.device.device_id)
+            self.ended([_given_up(ending, why) for ending in ended])
+        self._note_retries([retry for n, retry in enumerate(retries) if n not in too_large])
 
     def _note_retries(self, retries: list[Retry]) -> None:
+        if not retries:
+            return
         by_tier = Counter({retry.tier: 0 for retry in retries})
         for retry in retries:
-            by_tier[retry.tier] += retry.targets
+            by_tier[retry.tier] += len(retry.endings)
         self._tally.retries.update(by_tier)
         names = retries[0].names if len(retries) == 1 else {}
         log.info("deferred", pushes_by_wait_s=dict(by_tier), **names)
@@ -265,6 +277,11 @@ def _portion(endings: list[Ending]) -> tuple[list[Ending], list[Ending]]:
     while cut < len(deferred) and deferred[cut].parcel.work is deferred[cut - 1].parcel.work:
         cut += 1
     return ends + deferred[:cut], deferred[cut:]
+
+
+def _given_up(ending: Ending, why: str) -> Ending:
+    said = f"{ending.detail}; not tried again: {why}" if ending.detail else why
+    return msgspec.structs.replace(ending, end=End.GIVEN_UP, detail=said)
 
 
 def _shown(endings: list[Ending]) -> list[Shown]:

@@ -31,8 +31,8 @@ class Retry(msgspec.Struct, frozen=True):
     """s; names the topic."""
     record: Any
     headers: list[tuple[str, bytes | None]]
-    targets: int
-    """How many pushes it is for."""
+    endings: list[Ending]
+    """The pushes that it is for."""
     names: dict[str, str]
     """What a log line about it is found by."""
 
@@ -166,4 +166,4 @@ def _retry(tier: int, endings: list[Ending], now: float) -> Retry:
     )
     code = last.outcome.code if last.outcome else ""
     headers = retry_headers(returning, int((now + tier) * 1000), code, last.detail)
-    return Retry(tier, work.record, headers, len(endings), work.names)
+    return Retry(tier, work.record, headers, endings, work.names)

@@ -124,14 +124,25 @@ class Outlet:
         """`dead_letters` for one."""
         await self.dead_letters([(record, headers)])
 
-    async def retries(self, rows: Sequence[tuple[int, Record, Headers]]) -> None:
+    async def retries(self, rows: Sequence[tuple[int, Record, Headers]]) -> dict[int, str]:
         """Put records, as they were, on the retry topics; returns when all are acknowledged. A row: the tier in s, the
-        record, the headers that replace its own of the same name. Raises OutletError."""
+        record, the headers that replace its own of the same name.
+
+        A retry has nothing to spare: of those that are larger than their topic takes, the answer has the row's index, and
+        one sentence. Raises OutletError.
+        """
         by_tier: dict[int, list[Outgoing]] = defaultdict(list)
-        for tier, record, headers in rows:
-            by_tier[tier].append(Outgoing(record.key, record.value, _merged(record.headers, headers)))
+        index: dict[int, int] = {}
+        for n, (tier, record, headers) in enumerate(rows):
+            row = Outgoing(record.key, record.value, _merged(record.headers, headers))
+            by_tier[tier].append(row)
+            index[id(row)] = n
+        too_large: dict[int, str] = {}
         for tier, outgoing in by_tier.items():
-            await self._deliver(self._settings.topics.retry(tier), outgoing, _as_it_is)
+            topic = self._settings.topics.retry(tier)
+            for row in await self._deliver(topic, outgoing, None):
+                too_large[index[id(row)]] = _takes_no(topic, _size(row))
+        return too_large
 
     async def flush(self) -> None:
         """Wait until nothing is on its way."""
@@ -154,8 +165,10 @@ class Outlet:
     # --- inside ------------------------------------------------------------------------------------------
 
     async def _deliver(
-        self, topic: str, rows: list[Outgoing], smaller: Callable[[Outgoing], Outgoing]
-    ) -> None:
+        self, topic: str, rows: list[Outgoing], smaller: Callable[[Outgoing], Outgoing] | None
+    ) -> list[Outgoing]:
+        """``smaller`` makes a smaller form of a row that is too large; without it such rows come back."""
+        too_large: list[Outgoing] = []
         refusals = 0
         left = deque([rows] if rows else [])
         while left:
@@ -169,11 +182,15 @@ class Outlet:
                     refusals += 1
                     self._check_refusal(topic, error, refusals)
                     left.append(some)
-                elif len(some) == 1:
-                    left.append([_shrunk(topic, some[0], smaller)])
-                else:
+                elif len(some) > 1:
                     self._batch_bytes = max(LEAST_BATCH_BYTES, self._batch_bytes // 2)
                     left += [some[: len(some) // 2], some[len(some) // 2 :]]
+                elif smaller is not None:
+                    left.append([_shrunk(topic, some[0], smaller)])
+                else:
+                    log.error("record_too_large", topic=topic, bytes=_size(some[0]))
+                    too_large += some
+        return too_large
 
     async def _send(self, producer: AIOKafkaProducer, topic: str, rows: list[Outgoing]) -> list[_Refused]:
         """One try; what was refused, by batch."""
@@ -328,19 +345,18 @@ def _shrunk(topic: str, row: Outgoing, smaller: Callable[[Outgoing], Outgoing]) 
     shrunk = smaller(row)
     size, before = _size(shrunk), _size(row)
     if size >= before:
-        raise OutletError(f"topic {topic} takes no record of {before} bytes; raise its max.message.bytes")
+        raise OutletError(_takes_no(topic, before))
     log.error("record_too_large", topic=topic, bytes=before, sent_bytes=size)
     return shrunk
+
+
+def _takes_no(topic: str, size: int) -> str:
+    return f"topic {topic} takes no record of {size} bytes; raise its max.message.bytes"
 
 
 def _size(row: Outgoing) -> int:
     headers = sum(len(name) + len(value or b"") for name, value in row.headers)
     return len(row.key or b"") + len(row.value or b"") + headers
-
-
-def _as_it_is(row: Outgoing) -> Outgoing:
-    """A retry has nothing to spare."""
-    return row
 
 
 def _with_short_texts(row: Outgoing) -> Outgoing:

@@ -165,6 +165,8 @@ class ListOutlet:
         self.letters: list[tuple[Record, dict[str, str]]] = []
         self.deferred: list[tuple[int, Record, list[tuple[str, bytes | None]]]] = []
         self.broken = False
+        self.too_large: bytes | None = None
+        """A retry whose value has this in it is larger than its topic takes."""
 
     async def start(self) -> None: ...
 
@@ -180,10 +182,13 @@ class ListOutlet:
             raise OutletError("the broker does not take dead letters")
         self.letters += [(record, {k: v.decode() for k, v in headers}) for record, headers in letters]
 
-    async def retries(self, rows: Sequence[Any]) -> None:
+    async def retries(self, rows: Sequence[Any]) -> dict[int, str]:
         if self.broken:
             raise OutletError("the broker does not take retries")
-        self.deferred += rows
+        large = self.too_large
+        too_large = {n for n, row in enumerate(rows) if large is not None and large in row[1].value}
+        self.deferred += [row for n, row in enumerate(rows) if n not in too_large]
+        return dict.fromkeys(too_large, "topic x takes no record of 9 bytes; raise its max.message.bytes")
 
 
 class Flaky:

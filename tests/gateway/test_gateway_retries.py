@@ -372,3 +372,28 @@ async def test_a_push_is_given_up_after_a_day_of_retries(plant: Any, message: Ma
     await plant.come_back()
     assert not plant.outlet.deferred
     assert outcomes(plant) == {("bob", "d", "failed", "given_up"): 1}
+
+
+async def test_a_retry_larger_than_its_topic_takes_ends_and_holds_nothing_up(
+    plant: Any, message: Make
+) -> None:
+    """Its pushes are failed with both reasons, each once; other retries go, offsets move, and a redelivery sends nothing."""
+    await plant.with_devices("bob", "eve", "joe")
+    for user in ("bob", "eve", "joe"):
+        plant.answers[f"token-{user}-d"] = list(DOWN)
+    large = message(["bob", "eve"])
+    plant.outlet.too_large = large["MsgBody"][0]["MsgContent"]["Text"].encode()
+    plant.intake.put(large, message("joe"))
+    await plant.until_idle()
+    assert outcomes(plant) == {(user, "d", "failed", "given_up"): 1 for user in ("bob", "eve")}
+    assert {r["ErrInfo"] for r in plant.outlet.receipts} == {
+        "no answer; not tried again: topic x takes no record of 9 bytes; raise its max.message.bytes"
+    }
+    assert [json.loads(dict(row[2])["pushgw-targets"]) for row in plant.outlet.deferred] == [[["joe", "d"]]]
+    await plant.intake.commit()
+    assert plant.intake.committed[MESSAGES] == 2
+    sent = len(plant.sent)
+    plant.intake.put(large, at=0)
+    await plant.until_idle()
+    assert len(plant.sent) == sent
+    assert len(plant.outlet.receipts) == 2

@@ -127,11 +127,11 @@ async def test_receipts_do_not_wait_for_all_that_an_outage_defers(
     rounds: list[tuple[int, int]] = []
     begun, let_go = asyncio.Event(), asyncio.Event()
 
-    async def slow(rows: Any) -> None:
+    async def slow(rows: Any) -> Any:
         rounds.append((len(rows), len(plant.outlet.receipts)))
         begun.set()
         await let_go.wait()
-        await retries(rows)
+        return await retries(rows)
 
     plant.outlet.retries = slow
     dispatcher = plant.gateway._dispatcher

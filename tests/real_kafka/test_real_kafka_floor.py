@@ -302,3 +302,24 @@ async def test_a_dead_letter_that_is_too_large_goes_without_its_value(
     assert by_source[b"m/0/7"].value is None
     assert by_source[b"m/0/7"].headers == (("pushgw-source", b"m/0/7"), (OMITTED, b"5000"))
     await outlet.close()
+
+
+async def test_a_retry_that_is_too_large_is_told_and_the_others_go(
+    fresh_settings: KafkaSettings, kit_of: Any
+) -> None:
+    """A retry has nothing to spare: the answer names it, and what came with it arrives as it was."""
+    topic = fresh_settings.topics.retry(5)
+    await make_topic(fresh_settings, topic, max_message_bytes="2000")
+    await ensure_topics(fresh_settings)
+    outlet = Outlet(fresh_settings)
+    await outlet.start()
+    rows = [
+        (5, letter(n, value, ()), [("pushgw-attempt", b"2")])
+        for n, value in enumerate([b"a", b"x" * 5000, b"c"])
+    ]
+    told = await outlet.retries(rows)
+    assert list(told) == [1]
+    assert told[1].startswith(f"topic {topic} takes no record of 50")
+    assert {r.value for r in await kit_of(fresh_settings).read(topic, 2)} == {b"a", b"c"}
+    assert await outlet.retries(rows[:1]) == {}
+    await outlet.close()
