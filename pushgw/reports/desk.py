@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 
 import msgspec
 import structlog
@@ -27,6 +29,7 @@ log = structlog.get_logger()
 
 ANSWER_TIMEOUT_S = 10.0
 """A vendor waits some seconds; what is not on the topic by then it shall say again."""
+DEFECT_FRAMES = 5
 _PATH = re.compile(r"/reports/([0-9]{1,18})(?:/([^/]{1,200}))?")
 _STAGES = {Stage.ARRIVED: 2, Stage.CLICKED: 3, Stage.NOT_ARRIVED: 2}
 """PushStage of a receipt. What did not arrive is told of the stage that was not reached."""
@@ -87,6 +90,7 @@ class ReportDesk:
         except ReportRefused as refused:
             return self._refused(entry, refused.status, str(refused))
         except Exception as error:  # noqa: BLE001  an adapter may be a third party's: its words may quote the request
+            log.error("adapter_defect", **_place(error), vendor=entry.vendor, credential=entry.business_id)
             return self._refused(entry, 500, f"the adapter failed with {type(error).__name__}")
         try:
             async with asyncio.timeout(self._patience):
@@ -175,6 +179,13 @@ def _receipt(
         source=echo.source.partition("#")[0],
     )
     return (owner.user.encode("utf-8", "surrogatepass") if owner else None), value
+
+
+def _place(error: Exception) -> dict[str, str]:
+    """Where it went wrong, innermost last; not the error's words, which may quote the request."""
+    frames = traceback.extract_tb(error.__traceback__)[-DEFECT_FRAMES:]
+    at = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
+    return {"where": "read_reports", "error": type(error).__name__, "at": ", ".join(at)}
 
 
 def _said(status: int, sentence: str) -> Page:

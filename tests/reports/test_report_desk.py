@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from pushgw.credentials import CredentialDirectory, CredentialEntry
 from pushgw.delivery.tally import Tally
@@ -314,8 +315,13 @@ async def test_a_store_that_is_away_is_no_yes(office: Office) -> None:
 
 
 async def test_an_adapter_that_fails_costs_one_request_and_quotes_nothing(office: Office) -> None:
-    """500 with the kind of the error alone: its words may hold a token."""
-    page = await office.desk.answer(Posted("POST", "/reports/7", {"x-sign": "good"}, b"secret-token"))
+    """500 with the kind of the error alone, and in the log where it happened: its words may hold a token."""
+    with capture_logs() as logs:
+        page = await office.desk.answer(Posted("POST", "/reports/7", {"x-sign": "good"}, b"secret-token"))
+    [defect] = [line for line in logs if line["event"] == "adapter_defect"]
+    assert "test_report_desk.py:" in defect["at"]
+    assert (defect["error"], defect["credential"]) == ("JSONDecodeError", 7)
+    assert "secret" not in str(logs)
     assert page.status == 500
     assert b"secret" not in page.body
     assert b"JSONDecodeError" in page.body
