@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 4
 # test processes: most tests wait, for brokers and timeouts
 
-.PHONY: help demo test coverage check test-kafka test-kafka-faults test-redis test-prometheus test-native native native-check chaos chaos-short chaos-long chaos-planted bench docs format lock wheel clean
+.PHONY: help demo test coverage check test-kafka test-kafka-faults test-redis test-prometheus test-native native native-check chaos chaos-short chaos-long chaos-planted bench bench-hanging docs format lock wheel clean
 .DEFAULT_GOAL := help
 
 help: ## these lines
@@ -94,6 +94,9 @@ test-native: native native-check ## the transports' tests with the native one am
 
 bench: $(STAMP) $(if $(shell cargo --version 2>/dev/null),$(NATIVE)) ## CPU us per push and pushes/s, as ratios to a baseline of the same run
 	$(BIN)/python -m bench
+
+bench-hanging: $(STAMP) $(KAFKA_LIB)/.fetched $(if $(shell cargo --version 2>/dev/null),$(NATIVE)) ## 10 minutes beside a vendor that hangs: the others' p99, and memory (real Kafka)
+	$(BIN)/python -m bench --scenario hanging-vendor --seconds 600 --kafka apache
 
 docs: $(STAMP) ## write again what is made from code: README's tables, docs/reasons.md, vendors.md, metrics.md, alerts
 	$(BIN)/python -m docs.generate

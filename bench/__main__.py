@@ -1,4 +1,4 @@
-"""``python -m bench [--scenario NAME] [--count N] [--seconds S] [--transport NAME] [--kafka SERVERS] [--json]``."""
+"""``python -m bench [--scenario NAME] [--count N] [--seconds S] [--transport NAME] [--kafka SERVERS|apache] [--json]``."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import argparse
 import asyncio
 import json
 import tempfile
+from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 
 from bench import c2c_apns_sqlite, hanging_vendor
+from tests.real_kafka.broker import ApacheKafka
 
 THROUGHPUT, HANGING = "c2c-apns-sqlite", "hanging-vendor"
+APACHE = "apache"
 
 
 def main() -> None:
@@ -19,7 +22,10 @@ def main() -> None:
     parser.add_argument("--scenario", choices=[THROUGHPUT, HANGING], default=THROUGHPUT)
     parser.add_argument("--count", type=int, default=20_000, help=f"messages ({THROUGHPUT})")
     parser.add_argument("--seconds", type=float, default=60.0, help=f"of each phase ({HANGING})")
-    parser.add_argument("--kafka", help=f"bootstrap servers ({HANGING}); default: the embedded broker")
+    parser.add_argument(
+        "--kafka",
+        help=f"bootstrap servers, or '{APACHE}': one started for this run, with Java ({HANGING}); default: the embedded broker",
+    )
     parser.add_argument(
         "--transport",
         choices=["native", "pyreqwest", "httpx"],
@@ -50,19 +56,24 @@ def _throughput(home: Path, arguments: argparse.Namespace) -> None:
 
 
 def _hanging(home: Path, arguments: argparse.Namespace) -> None:
-    figures = asyncio.run(hanging_vendor.run(home, arguments.seconds, arguments.transport, arguments.kafka))
+    with ApacheKafka() if arguments.kafka == APACHE else nullcontext() as kafka:
+        servers = arguments.kafka if kafka is None else kafka.servers
+        figures = asyncio.run(hanging_vendor.run(home, arguments.seconds, arguments.transport, servers))
     if arguments.json:
         told = {"seconds": arguments.seconds, "transport": arguments.transport, **figures}
         print(json.dumps({"scenario": HANGING, **told}))
         return
+    without = min(arguments.seconds, hanging_vendor.WITHOUT_S)
     print(
-        f"scenario {HANGING}, {arguments.seconds:.0f} s alone, {arguments.seconds:.0f} s beside a vendor that hangs"
+        f"scenario {HANGING}, {without:.0f} s without, {arguments.seconds:.0f} s beside a vendor that answers nothing"
     )
-    print(f"transport of the gateway: {arguments.transport}\n")
     print(
-        f"p99 of APNs, published to receipt: alone {figures['alone_p99_ms']:.0f} ms, beside {figures['beside_p99_ms']:.0f} ms"
+        f"transport of the gateway: {arguments.transport}; {figures['most_in_flight']:.0f} requests unanswered\n"
     )
-    print(f"p99_ratio {figures['p99_ratio']:.2f}   most resident memory {figures['resident_mb']:.0f} MB")
+    print(f"{'APNs, published to receipt':28}{'p50 ms':>10}{'p99 ms':>10}")
+    for phase in ("without", "beside"):
+        print(f"{phase:28}{figures[f'{phase}_p50_ms']:10.1f}{figures[f'{phase}_p99_ms']:10.1f}")
+    print(f"\np99_ratio {figures['p99_ratio']:.2f}   most resident memory {figures['resident_mb']:.0f} MB")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from pushgw.state.protocol import Raise, Settlement, Shown, StateStore
 log = structlog.get_logger()
 T = TypeVar("T")
 
-DEFERRALS_IN_A_ROUND = 256
+DEFERRALS_IN_A_ROUND = 64
 """A vendor's outage defers thousands of pushes in the same moment: receipts of the others do not wait for all of them."""
 _PUSHED = End.PUSHED
 _DEFERRED = End.DEFERRED

@@ -14,6 +14,7 @@ from pushgw.credentials import CredentialEntry
 from pushgw.delivery.ending import END_OF, End, Ending, OnEndings, words
 from pushgw.delivery.health import LONGEST_PAUSE_S, Breaker, Health
 from pushgw.delivery.line import Line
+from pushgw.delivery.repeats import Repeats
 from pushgw.delivery.shipment import Parcel, Shipment
 from pushgw.settings import DispatchSettings
 from pushgw.vendor.adapter import Auth, AuthFailed, Refused
@@ -64,12 +65,11 @@ class Lane:
         self._leaving = False
         self._on_endings = on_endings
         self._clock = clock
-        self._rng = rng
         self._loop = asyncio.get_running_loop()
         self._line = Line()
         self._in_flight = 0
         self._closed = False
-        self._waiting: dict[int, tuple[asyncio.TimerHandle, Shipment]] = {}
+        self._repeats = Repeats(settings, rng, self._repeat)
         self._refreshing: asyncio.Task[None] | None = None
         self._renew = False
         """An answer in the present list of completions wishes for another connection."""
@@ -128,8 +128,7 @@ class Lane:
         """Abandon what is open (without an ending: the record is delivered again) and close all connections."""
         self._on_endings = _ignore
         self._closed = True
-        for handle, _ in self._waiting.values():
-            handle.cancel()
+        self._repeats.take_all()
         self.health.close()
         if self._refreshing:
             self._refreshing.cancel()
@@ -431,7 +430,7 @@ class Lane:
             self.health.throttled(outcome, shipment.sent_at)
         elif shipment.sent_at:
             self.health.failed(shipment.sent_at, words(outcome))
-        wait = self._wait(shipment, outcome)
+        wait = self._repeats.pause(shipment, outcome)
         late = self._clock() + wait >= shipment.notification.expires_at
         tried = shipment.attempt - shipment.first_attempt
         if late or tried >= self._settings.retries or wait > LONGEST_PAUSE_S or self.health.down:
@@ -454,27 +453,18 @@ class Lane:
             wait_s=round(wait, 3),
             **shipment.names,
         )
-        handle = self._loop.call_later(wait, self._retry, shipment)
-        self._waiting[id(shipment)] = (handle, shipment)
+        self._repeats.put(shipment, wait)
 
     def _defer_waiting(self, endings: list[Ending]) -> None:
         """The breaker has opened: what waits for its repeat does not wait in memory."""
-        for handle, shipment in self._waiting.values():
-            handle.cancel()
+        for shipment in self._repeats.take_all():
             outcome = shipment.why
             endings += self._endings(shipment, End.DEFERRED, outcome, words(outcome) if outcome else "")
             self._line.leave(shipment)
-        self._waiting.clear()
 
-    def _retry(self, shipment: Shipment) -> None:
-        del self._waiting[id(shipment)]
+    def _repeat(self, shipment: Shipment) -> None:
         self._line.ready.append(shipment)
         self._pump()
-
-    def _wait(self, shipment: Shipment, outcome: Outcome) -> float:
-        """Exponential back-off with jitter between half and all of the step; the vendor's own wish is a minimum."""
-        step = min(self._settings.backoff * 2.0 ** (shipment.attempt - 1), self._settings.backoff_max)
-        return max(step * self._rng.uniform(0.5, 1.0), outcome.retry_after or 0.0)
 
     def _drop_ready(self, end: End, why: str) -> None:
         endings: list[Ending] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -17,6 +18,11 @@ from pushgw.settings import KafkaSettings
 
 MOST_AT_ONCE = 64
 """Records in one batch. After an outage thousands are due in the same moment: in small batches they let new messages pass."""
+REST = 3.0
+"""After a full batch retries rest so many times as long as it took: new messages find most of the way free."""
+LONGEST_REST_S = 0.2
+GATHER_S = 0.05
+"""What is due within so long comes in one batch: nobody notices it behind a wait of seconds, and a batch is cheap."""
 FETCH_BYTES = 128 * 1024
 """Of each partition at once. It waits here until it is due, and there are many partitions: those of every tier."""
 GROUP_SUFFIX = ".retries"
@@ -50,10 +56,27 @@ class RetryIntake(Intake):
         )
         self._clock = clock
         self._waiting: dict[TopicPartition, deque[ConsumerRecord]] = {}
-        """Fetched, not due, not opened; their partitions are paused. At most one batch of each partition."""
+        """Fetched, not due, not opened; their partitions are paused. At most one fetch of each partition."""
+        self._handed_out = 0
+        """Records in the last batch."""
+        self._handed_at = 0.0
 
     async def batch(self) -> Batch | None:
-        """As `Intake.batch`; what has waited here and is due comes first."""
+        """As `Intake.batch`, after a rest; what has waited here and is due comes first."""
+        await self._rest()
+        batch = await self._next()
+        self._handed_out = 0 if batch is None else len(batch.records)
+        self._handed_at = asyncio.get_running_loop().time()
+        return batch
+
+    async def _rest(self) -> None:
+        if self._handed_out >= MOST_AT_ONCE:
+            took = asyncio.get_running_loop().time() - self._handed_at
+            await asyncio.sleep(min(REST * took, LONGEST_REST_S))
+        elif self._handed_out:
+            await asyncio.sleep(GATHER_S)
+
+    async def _next(self) -> Batch | None:
         if self._waiting and not self._all_paused:
             due = self._due()
             if due:
