@@ -123,6 +123,7 @@ class Gateway:
         loops = [
             *pipelines,
             self._settle_loop(),
+            self._settler.defer_rounds(),
             self._settler.keep_rounds(),
             self._commit_loop(),
             self._expire_loop(),
@@ -260,12 +261,12 @@ class Gateway:
         return {
             "kafka": next((said for said in kafka if said != "ok"), "ok"),
             "state": troubles.get("state", "ok"),
-            "receipts": troubles.get("receipts", self._outlet.healthy),
+            "receipts": troubles.get("receipts") or troubles.get("retries") or self._outlet.healthy,
         }
 
     @property
     def troubles(self) -> dict[str, str]:
-        """Why nothing moves at the moment: "state" or "receipts" -> one sentence. Empty when all is well."""
+        """What does not move at the moment: "state", "receipts" or "retries" -> one sentence. Empty when all is well."""
         return self._patience.troubles
 
     async def publish(self, receipts: Sequence[tuple[bytes | None, bytes]]) -> None:

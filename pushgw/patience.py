@@ -25,7 +25,7 @@ class Patience:
 
     @property
     def troubles(self) -> dict[str, str]:
-        """Why nothing moves at the moment: "state" or "receipts" -> one sentence. Empty when all is well."""
+        """What does not move at the moment: "state", "receipts" or "retries" -> one sentence. Empty when all is well."""
         return dict(self._troubles)
 
     async def ask(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
@@ -30,28 +30,29 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 DEFERRALS_IN_A_ROUND = 64
-"""A vendor's outage defers thousands of pushes in the same moment: receipts of the others do not wait for all of them."""
+"""A vendor's outage defers thousands of pushes in the same moment: the others get their turn in between."""
 _PUSHED = End.PUSHED
 _DEFERRED = End.DEFERRED
 _NO_TOKEN: Verdict = ("", "")
 
 
 class _Told(msgspec.Struct, frozen=True):
-    """A round whose receipts are acknowledged: what the store and the ledger are to be told of it."""
+    """What is acknowledged of a round: what the store and the ledger are to be told of it."""
 
     settlements: list[Settlement]
     over: list[Work]
     """Nothing of them is open any more."""
-    letters: list[DeadLetter]
-    shown: list[Shown]
+    letters: Sequence[DeadLetter]
+    shown: Sequence[Shown]
     now: float
 
 
 class Settler:
     """Gathers what has ended while the last round is under way, and settles it in one go.
 
-    A round has two halves, each a loop of its own: receipts out (`publish_rounds`), then marks and ledger (`keep_rounds`).
-    While the store writes one round's marks, the next round's receipts are on their way.
+    Three loops, side by side: receipts and dead letters out (`publish_rounds`); deferred pushes out to the retry topics
+    (`defer_rounds`), for which no receipt waits; behind both, marks and ledger (`keep_rounds`). A work is closed in parts,
+    each when it is acknowledged: no mark is ever ahead of its receipt or retry record.
     """
 
     def __init__(
@@ -84,6 +85,11 @@ class Settler:
         self._suppressed: list[tuple[Work, list[Suppression]]] = []
         self._letters: list[DeadLetter] = []
         self._waiting = asyncio.Event()
+        """One of these three has something in it."""
+        self._deferred: list[Ending] = []
+        self._deferring = asyncio.Event()
+        self._telling = asyncio.Lock()
+        """Rounds are told in the order in which they close their works."""
         self._told: asyncio.Queue[_Told] = asyncio.Queue(1)
         self._progress = asyncio.Event()
         self.recallable: dict[str, Work] = {}
@@ -93,8 +99,14 @@ class Settler:
 
     def ended(self, endings: list[Ending]) -> None:
         """What lanes have done."""
-        self._endings += endings
-        self._waiting.set()
+        deferred = [ending for ending in endings if ending.end is _DEFERRED]
+        if deferred:
+            self._deferred += deferred
+            self._deferring.set()
+            endings = [ending for ending in endings if ending.end is not _DEFERRED]
+        if endings:
+            self._endings += endings
+            self._waiting.set()
 
     def suppressed(self, work: Work, suppressions: list[Suppression]) -> None:
         """What the policy has held back."""
@@ -109,19 +121,27 @@ class Settler:
     # --- rounds ------------------------------------------------------------------------------------------
 
     async def publish_rounds(self) -> None:
-        """Round after round, until cancelled: receipts, dead letters and retries, acknowledged."""
+        """Round after round, until cancelled: receipts and dead letters, acknowledged."""
         while True:
             await self._waiting.wait()
             self._waiting.clear()
-            endings, self._endings = _portion(self._endings)
-            if self._endings:
-                self._waiting.set()
+            endings, self._endings = self._endings, []
             suppressed, self._suppressed = self._suppressed, []
             letters, self._letters = self._letters, []
-            await self._told.put(await self._tell(endings, suppressed, letters))
+            await self._publish(endings, suppressed, letters)
+
+    async def defer_rounds(self) -> None:
+        """Likewise: deferred pushes, to the retry topics."""
+        while True:
+            await self._deferring.wait()
+            self._deferring.clear()
+            endings, self._deferred = _portion(self._deferred)
+            if self._deferred:
+                self._deferring.set()
+            await self._defer(endings)
 
     async def keep_rounds(self) -> None:
-        """Behind it, until cancelled: done marks, then the ledger. A crash in between repeats, never loses one."""
+        """Behind them, until cancelled: done marks, then the ledger. A crash in between repeats, never loses one."""
         while True:
             await self._keep(await self._told.get())
             self._progress.set()
@@ -134,25 +154,49 @@ class Settler:
             return True
         return False
 
-    async def _tell(
+    async def _publish(
         self,
         endings: list[Ending],
         suppressed: list[tuple[Work, list[Suppression]]],
         letters: list[DeadLetter],
-    ) -> _Told:
-        """The first half. What the store is to be told is put down here, before the next round adds to the same works."""
+    ) -> None:
+        """Receipts and dead letters, at once. While the broker does not take them, nothing of this round is closed."""
         now = self._clock()
         tokens = await self._dead_tokens.judge(endings, now) if endings else {}
-        receipts, works, retries, ended = self._report(endings, suppressed, tokens, now)
-        await self._publish(receipts, letters, retries)
-        self._observe(ended, suppressed)
-        return _Told(
-            settlements=[_settlement(work) for work in works],
-            over=[work for work in works if work.open == 0],
-            letters=letters,
-            shown=_shown(endings) if self._remembers_shown else [],
-            now=now,
-        )
+        receipts = self._receipts(endings, suppressed, tokens, now)
+        sending = []
+        if receipts:
+            sending.append(self._sent(lambda: self._outlet.publish(receipts)))
+        if letters:
+            buried = [(letter.record, letter.headers) for letter in letters]
+            sending.append(self._sent(lambda: self._outlet.dead_letters(buried)))
+        await asyncio.gather(*sending)
+        self._tally.receipts += len(receipts)
+        self._tally.dead_letters.update([letter.code for letter in letters])
+        self._observe(endings, suppressed)
+        async with self._telling:
+            works = _closed(endings, suppressed)
+            shown = _shown(endings) if self._remembers_shown else []
+            await self._told.put(_to_keep(works, now, letters, shown))
+
+    async def _defer(self, endings: list[Ending]) -> None:
+        """A retry for each record and tier. What cannot be tried again later ends now, and is told of in a receipt."""
+        now = self._clock()
+        deferred = Deferred(self._dispatch)
+        ends = [end for ending in endings if (end := deferred.take(ending, now)) is not None]
+        retries = deferred.retries(now)
+        if retries:
+            rows = [(retry.tier, retry.record, retry.headers) for retry in retries]
+            too_large = await self._sent(lambda: self._outlet.retries(rows), "retries")
+            for index, why in too_large.items():
+                ends += [_given_up(ending, why) for ending in retries[index].endings]
+            retries = [retry for n, retry in enumerate(retries) if n not in too_large]
+        if ends:
+            self.ended(ends)
+        if retries:
+            self._note_retries(retries)
+            async with self._telling:
+                await self._told.put(_to_keep(_handed_over(retries), now))
 
     async def _keep(self, told: _Told) -> None:
         """The second half."""
@@ -167,44 +211,24 @@ class Settler:
         for letter in told.letters:
             self._close_record(letter.record)
 
-    def _report(
+    def _receipts(
         self,
         endings: list[Ending],
         suppressed: list[tuple[Work, list[Suppression]]],
         tokens: dict[int, Verdict],
         now: float,
-    ) -> tuple[list[Keyed], list[Work], list[Retry], list[Ending]]:
-        """A receipt for each receiver and device that has ended, the works that they belong to, what is deferred, and the
-        endings that are ends."""
+    ) -> list[Keyed]:
+        """A receipt for each receiver and device that has ended."""
         receipts: list[Keyed] = []
-        deferred = Deferred(self._dispatch)
-        ended: list[Ending] = []
-        works: dict[int, Work] = {}
         for work, suppressions in suppressed:
-            works[id(work)] = work
             for suppression in suppressions:
                 receipts.append(receipt_of_suppression(work, suppression, now))
-                device = suppression.device
-                work.close_one(suppression.user or "", device.device_id if device else suppression.device_id)
                 self._tally.suppressed[suppression.reason.code] += 1
         for ending in endings:
-            parcel = ending.parcel
-            work = parcel.work
-            works[id(work)] = work
-            if ending.end is _DEFERRED:
-                otherwise = deferred.take(ending, now)
-                if otherwise is None:
-                    work.hand_over(parcel.user, parcel.device.device_id)
-                    continue
-                ending = otherwise
-            ended.append(ending)
+            work = ending.parcel.work
             receipts.append(receipt_of_ending(work, ending, tokens.get(id(ending), _NO_TOKEN), now))
-            work.close_one(parcel.user, parcel.device.device_id)
-            if parcel.counts and ending.end is _PUSHED and parcel.user not in work.raised:
-                work.raises[parcel.user] = parcel.unread
-                work.raised.add(parcel.user)
-        self._tally.ended(ended)
-        return receipts, list(works.values()), deferred.retries(now) if deferred else [], ended
+        self._tally.ended(endings)
+        return receipts
 
     def _observe(self, ended: list[Ending], suppressed: list[tuple[Work, list[Suppression]]]) -> None:
         """How long it took from the first record to the receipts."""
@@ -214,37 +238,10 @@ class Settler:
         stamps = [w.record.timestamp_ms if w.returning is None else w.first_seen_ms for w in works]
         self._tally.receipt_latency.observe_since_ms(int(self._clock() * 1000), stamps)
 
-    async def _publish(self, receipts: list[Keyed], letters: list[DeadLetter], retries: list[Retry]) -> None:
-        """Acknowledged, all of it at once. While the broker does not take them, nothing advances."""
-        sending = []
-        if receipts:
-            sending.append(self._sent(lambda: self._outlet.publish(receipts)))
-        if letters:
-            buried = [(letter.record, letter.headers) for letter in letters]
-            sending.append(self._sent(lambda: self._outlet.dead_letters(buried)))
-        if retries:
-            sending.append(self._hand_over(retries))
-        await asyncio.gather(*sending)
-        self._tally.receipts += len(receipts)
-        self._tally.dead_letters.update([letter.code for letter in letters])
-
-    async def _sent(self, call: Callable[[], Awaitable[T]]) -> T:
-        return await self._patience.ask(call, "receipts", OutletError)
-
-    async def _hand_over(self, retries: list[Retry]) -> None:
-        """To the retry topics. What is larger than its topic takes will never fit: its pushes end, told in the next round."""
-        rows = [(retry.tier, retry.record, retry.headers) for retry in retries]
-        too_large = await self._sent(lambda: self._outlet.retries(rows))
-        for index, why in too_large.items():
-            ended = retries[index].endings
-            for ending in ended:
-                ending.parcel.work.take_back(ending.parcel.user, ending.parcel.device.device_id)
-            self.ended([_given_up(ending, why) for ending in ended])
-        self._note_retries([retry for n, retry in enumerate(retries) if n not in too_large])
+    async def _sent(self, call: Callable[[], Awaitable[T]], where: str = "receipts") -> T:
+        return await self._patience.ask(call, where, OutletError)
 
     def _note_retries(self, retries: list[Retry]) -> None:
-        if not retries:
-            return
         by_tier = Counter({retry.tier: 0 for retry in retries})
         for retry in retries:
             by_tier[retry.tier] += len(retry.endings)
@@ -267,16 +264,55 @@ class Settler:
 
 
 def _portion(endings: list[Ending]) -> tuple[list[Ending], list[Ending]]:
-    """What a round takes, and what waits for the next: ends all of them, deferrals only so many. Those of one work stay
-    together, since each retry record carries the whole message."""
-    if len(endings) <= DEFERRALS_IN_A_ROUND:
-        return endings, []
-    ends = [ending for ending in endings if ending.end is not _DEFERRED]
-    deferred = [ending for ending in endings if ending.end is _DEFERRED]
+    """What a round takes, and what waits for the next. Those of one work stay together where they follow each other, since
+    each retry record carries the whole message."""
     cut = DEFERRALS_IN_A_ROUND
-    while cut < len(deferred) and deferred[cut].parcel.work is deferred[cut - 1].parcel.work:
+    while cut < len(endings) and endings[cut].parcel.work is endings[cut - 1].parcel.work:
         cut += 1
-    return ends + deferred[:cut], deferred[cut:]
+    return endings[:cut], endings[cut:]
+
+
+def _closed(endings: list[Ending], suppressed: list[tuple[Work, list[Suppression]]]) -> list[Work]:
+    """Close what the round's receipts have told; the works that it belongs to."""
+    works: dict[int, Work] = {}
+    for work, suppressions in suppressed:
+        works[id(work)] = work
+        for suppression in suppressions:
+            device = suppression.device
+            work.close_one(suppression.user or "", device.device_id if device else suppression.device_id)
+    for ending in endings:
+        parcel = ending.parcel
+        work = parcel.work
+        works[id(work)] = work
+        work.close_one(parcel.user, parcel.device.device_id)
+        if parcel.counts and ending.end is _PUSHED and parcel.user not in work.raised:
+            work.raises[parcel.user] = parcel.unread
+            work.raised.add(parcel.user)
+    return list(works.values())
+
+
+def _handed_over(retries: list[Retry]) -> list[Work]:
+    """Close what has gone to the retry topics; the works that it belongs to."""
+    works: dict[int, Work] = {}
+    for retry in retries:
+        for ending in retry.endings:
+            parcel = ending.parcel
+            works[id(parcel.work)] = parcel.work
+            parcel.work.hand_over(parcel.user, parcel.device.device_id)
+    return list(works.values())
+
+
+def _to_keep(
+    works: list[Work], now: float, letters: Sequence[DeadLetter] = (), shown: Sequence[Shown] = ()
+) -> _Told:
+    """Put down at once, before the next round closes more of the same works."""
+    return _Told(
+        settlements=[_settlement(work) for work in works],
+        over=[work for work in works if work.open == 0],
+        letters=letters,
+        shown=shown,
+        now=now,
+    )
 
 
 def _given_up(ending: Ending, why: str) -> Ending:

@@ -74,11 +74,6 @@ class Work(msgspec.Struct, kw_only=True):
         self.close_one(user, handed_over(device_id, self.attempt))
         self.deferred = True
 
-    def take_back(self, user: str, device_id: str) -> None:
-        """The opposite, before the handing over is marked: the retry topic does not take it."""
-        self.open += 1
-        self.closed.remove((user, handed_over(device_id, self.attempt)))
-
     @property
     def whole(self) -> bool:
         """Whether the record as a whole is settled once nothing is open: one mark is enough then."""

@@ -42,10 +42,11 @@ class RetryIntake(Intake):
         tiers: Sequence[int],
         *,
         clock: Callable[[], float] = time.time,
+        stopwatch: Callable[[], float] = time.perf_counter,
         revoke_grace: float = 30.0,
         patience: float = START_PATIENCE_S,
     ) -> None:
-        """``tiers``: the waits of the retry topics, s. The rest as in `Intake`."""
+        """``tiers``: the waits of the retry topics, s. ``clock``: epoch s; ``stopwatch``: s. The rest as in `Intake`."""
         super().__init__(
             settings,
             topics=[settings.topics.retry(tier) for tier in tiers],
@@ -55,6 +56,7 @@ class RetryIntake(Intake):
             fetch_bytes=FETCH_BYTES,
         )
         self._clock = clock
+        self._stopwatch = stopwatch
         self._waiting: dict[TopicPartition, deque[ConsumerRecord]] = {}
         """Fetched, not due, not opened; their partitions are paused. At most one fetch of each partition."""
         self._handed_out = 0
@@ -66,12 +68,12 @@ class RetryIntake(Intake):
         await self._rest()
         batch = await self._next()
         self._handed_out = 0 if batch is None else len(batch.records)
-        self._handed_at = asyncio.get_running_loop().time()
+        self._handed_at = self._stopwatch()
         return batch
 
     async def _rest(self) -> None:
         if self._handed_out >= MOST_AT_ONCE:
-            took = asyncio.get_running_loop().time() - self._handed_at
+            took = self._stopwatch() - self._handed_at
             await asyncio.sleep(min(REST * took, LONGEST_REST_S))
         elif self._handed_out:
             await asyncio.sleep(GATHER_S)

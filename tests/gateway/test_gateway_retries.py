@@ -80,7 +80,8 @@ async def test_the_offset_waits_for_the_retry_to_be_acknowledged(plant: Any, mes
     plant.answers["token-bob-d"] = list(DOWN)
     plant.outlet.broken = True
     plant.intake.put(message("bob"))
-    await plant.until(lambda: "receipts" in plant.gateway.troubles)
+    await plant.until(lambda: "retries" in plant.gateway.troubles)
+    assert plant.gateway.health["receipts"] == "the broker does not take retries"
     await plant.intake.commit()
     assert plant.intake.committed.get(MESSAGES, 0) == 0
     plant.outlet.broken = False

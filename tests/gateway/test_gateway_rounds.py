@@ -15,7 +15,7 @@ from pushgw.state.protocol import Settlement
 from pushgw.vendor.http import TransportError
 
 Make = Callable[..., Any]
-TOPIC = ("im.offline-messages", 0)
+MESSAGES = ("im.offline-messages", 0)
 
 
 class SlowKeeping:
@@ -42,12 +42,12 @@ async def test_receipts_do_not_wait_for_the_marks_of_the_last_round(plant: Any, 
     plant.intake.put(message("eve"))
     await plant.until(lambda: len(plant.outlet.receipts) == 2)
     await plant.intake.commit()
-    assert plant.intake.committed.get(TOPIC, 0) == 0
+    assert plant.intake.committed.get(MESSAGES, 0) == 0
     assert len(slow.asked) == 1
     slow.open.set()
     await plant.until_idle()
     await plant.intake.commit()
-    assert plant.intake.committed[TOPIC] == 2
+    assert plant.intake.committed[MESSAGES] == 2
 
 
 async def test_a_round_marks_only_what_its_own_receipts_told(plant: Any, message: Make) -> None:
@@ -108,28 +108,27 @@ async def test_dead_letters_do_not_wait_for_receipts(plant: Any, message: Make) 
     await plant.until(lambda: len(plant.outlet.letters) == 2)
     await plant.until(lambda: "receipts" in plant.gateway.troubles)
     await plant.intake.commit()
-    assert plant.intake.committed.get(TOPIC, 0) == 1
+    assert plant.intake.committed.get(MESSAGES, 0) == 1
     plant.outlet.publish = publish
     await plant.until_idle()
     assert len(plant.outlet.receipts) == 1
 
 
-async def test_receipts_do_not_wait_for_all_that_an_outage_defers(
+async def test_receipts_do_not_wait_for_the_retry_topics(
     plant: Any, message: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many pushes one vendor defers at once, the next round tells of every push that has ended, and of so many
-    deferrals only; pushes of one record stay in one retry record."""
+    """While a retry topic takes nothing, whatever else ends has its receipt and its mark; offsets wait. What an outage defers
+    goes in small rounds; pushes of one record stay in one retry record."""
     monkeypatch.setattr(settling, "DEFERRALS_IN_A_ROUND", 5)
     users = [f"u{n}" for n in range(12)]
     group = [f"g{n}" for n in range(4)]
     await plant.with_devices("eve", *users, *group)
     settler, retries = plant.gateway._settler, plant.outlet.retries
-    rounds: list[tuple[int, int]] = []
-    begun, let_go = asyncio.Event(), asyncio.Event()
+    rounds: list[int] = []
+    let_go = asyncio.Event()
 
     async def slow(rows: Any) -> Any:
-        rounds.append((len(rows), len(plant.outlet.receipts)))
-        begun.set()
+        rounds.append(len(rows))
         await let_go.wait()
         return await retries(rows)
 
@@ -139,16 +138,43 @@ async def test_receipts_do_not_wait_for_all_that_an_outage_defers(
     for user in [*users, *group]:
         plant.answers[f"token-{user}-d"] = [TransportError("no answer")]
     plant.intake.put(message(users[0]))
-    await begun.wait()  # the settler is busy: what follows waits for its next rounds
-    plant.intake.put(
-        *(message(user) for user in users[1:4]), message(group), *(message(u) for u in users[4:])
-    )
-    await plant.until(lambda: len(settler._endings) == 15)
+    await plant.until(lambda: len(rounds) == 1)
+    plant.intake.put(*(message(u) for u in users[1:4]), message(group), *(message(u) for u in users[4:]))
+    await plant.until(lambda: len(settler._deferred) == 15)
     plant.intake.put(message("eve"))
-    await plant.until(lambda: len(settler._endings) == 16)
+    await plant.until(lambda: len(plant.outlet.receipts) == 1)
+    await plant.until(lambda: plant.intake.in_flight() == 13)
+    await plant.intake.commit()
+    assert plant.intake.committed.get(MESSAGES, 0) == 0
     let_go.set()
     await plant.until_idle()
-    assert rounds == [(1, 0), (4, 1), (5, 1), (3, 1)]
+    assert rounds == [1, 4, 5, 3]
     assert [r["To_Account"] for r in plant.outlet.receipts] == ["eve"]
     targets = [dict(headers)["pushgw-targets"] for _, _, headers in plant.outlet.deferred]
     assert [json.loads(t) for t in targets if b"g0" in t] == [[[g, "d"] for g in group]]
+    await plant.intake.commit()
+    assert plant.intake.committed[MESSAGES] == 14
+
+
+async def test_a_record_that_ends_in_parts_is_closed_once(plant: Any, message: Make) -> None:
+    """One of its devices is told of while the other's deferral is on its way: each mark after its own acknowledgement, the
+    record with the last of them."""
+    await plant.with_devices("bob", "eve")
+    slow, retries, let_go = SlowKeeping(plant), plant.outlet.retries, asyncio.Event()
+    slow.open.set()
+
+    async def held(rows: Any) -> Any:
+        await let_go.wait()
+        return await retries(rows)
+
+    plant.outlet.retries = held
+    plant.answers["token-bob-d"] = [TransportError("no answer")] * 4
+    plant.intake.put(message(["bob", "eve"]))
+    await plant.until(lambda: len(slow.asked) == 1)
+    assert [(s.done, s.complete) for s in slow.asked[0]] == [((("eve", "d"),), False)]
+    assert plant.intake.in_flight() == 1
+    let_go.set()
+    await plant.until_idle()
+    [[last]] = slow.asked[1:]
+    assert [user for user, _ in last.done] == ["bob"]
+    assert not last.complete

@@ -10,11 +10,14 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from pushgw.kafka import retry_intake
+from pushgw.kafka.record import Batch, Record
 from pushgw.kafka.retry_intake import RetryIntake
 from pushgw.kafka.topics import ensure_topics
+from pushgw.messages.model import Source
 from pushgw.settings import KafkaSettings
 
 TIERS = (5, 30)
+RECORD = Record(Source("t", 0, 0), None, b"", (), 0, 0)
 
 
 class Hand:
@@ -116,3 +119,31 @@ async def test_many_that_are_due_come_in_small_batches(
         assert batch is not None
         batches.append([int(r.value) for r in batch.records])
     assert batches == [[5, 6, 7], [10, 11, 12], [13, 14]]
+
+
+@pytest.mark.parametrize(
+    ("handed_out", "expected"),
+    [(0, []), (5, [retry_intake.GATHER_S]), (retry_intake.MOST_AT_ONCE, [0.03]), (10_000, [0.03])],
+)
+async def test_retries_rest_after_a_batch(
+    handed_out: int, expected: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a full batch three times as long as it took; after a small one until more is due; after none not at all."""
+    rests: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        rests.append(round(seconds, 3))
+
+    monkeypatch.setattr(retry_intake.asyncio, "sleep", sleep)
+    now = [100.0]
+    intake = RetryIntake(KafkaSettings(), TIERS, stopwatch=lambda: now[0])
+    found = iter([Batch([RECORD] * handed_out) if handed_out else None, None])
+
+    async def next_batch() -> Batch | None:
+        return next(found)
+
+    monkeypatch.setattr(intake, "_next", next_batch)
+    await intake.batch()
+    now[0] += 0.01
+    assert await intake.batch() is None
+    assert rests == expected
