@@ -373,7 +373,7 @@ async def test_closing_under_way_ends_nothing_and_repeats_nothing(
         await lanes.dispatcher.close()
     assert lanes.of(vendor) == []
     assert [entry for entry in logs if entry["event"] == "push_retry"] == []
-    assert lanes.dispatcher._lanes[lanes.entries[vendor].business_id]._waiting == {}
+    assert lanes.dispatcher._lanes[lanes.entries[vendor].business_id]._repeats._waiting == {}
     assert len(server.streams) == 3
 
 
