@@ -485,7 +485,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
 async def _stop(consumer: AIOKafkaConsumer) -> None:
     try:
         async with asyncio.timeout(CLOSE_TIMEOUT_S):
-            await consumer.stop()
+            await _stop_whole(consumer)
     except TimeoutError:
         log.warning(
             "consumer_not_stopped",
@@ -494,3 +494,19 @@ async def _stop(consumer: AIOKafkaConsumer) -> None:
         )
     except KafkaError as error:
         log.warning("consumer_stopped_badly", why=sentence(error))
+
+
+async def _stop_whole(consumer: AIOKafkaConsumer) -> None:
+    """`stop`, finished where aiokafka (0.14) does not: it awaits the fetches that it has cancelled, and one that waited
+    to try a lost broker again lets the cancellation out, as if it were ours."""
+    try:
+        await consumer.stop()
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        fetches = list(consumer._fetcher._pending_tasks)
+        for fetch in fetches:
+            fetch.cancel()
+        await asyncio.gather(*fetches, return_exceptions=True)
+        await consumer._client.close()

@@ -216,3 +216,19 @@ async def test_no_broker_at_the_start_is_an_error_with_its_address(unused_tcp_po
     with pytest.raises(IntakeError, match="not started"):
         await intake.batch()
     await intake.close()
+
+
+async def test_closing_while_a_fetch_waits_to_be_repeated(
+    settings: KafkaSettings, kit: Any, start_intake: StartIntake
+) -> None:
+    """A fetch from a broker that is away lets its cancellation out of the client's stop: closing ends all the same, every
+    fetch and every connection with it."""
+    intake = await start_intake()
+    consumer = intake._consumer
+    assert consumer is not None
+    fetches = [asyncio.create_task(asyncio.sleep(3600)) for _ in range(2)]
+    await asyncio.sleep(0)
+    consumer._fetcher._pending_tasks.update(fetches)
+    await intake.close()
+    assert all(fetch.cancelled() for fetch in fetches)
+    assert not any(connection.connected() for connection in consumer._client._conns.values())
