@@ -67,9 +67,6 @@ class Deferred:
             _retry(tier, endings, now) for (_, tier), groups in self._groups.items() for endings in groups
         ]
 
-    def __bool__(self) -> bool:
-        return bool(self._groups)
-
 
 def next_tier(tiers: tuple[int, ...], last: int, wish: float, lifetime: float) -> int | None:
     """The next wait, s: one longer than the ``last``, not shorter than the vendor's ``wish`` (as far as tiers go), but

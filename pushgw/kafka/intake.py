@@ -505,8 +505,9 @@ async def _stop_whole(consumer: AIOKafkaConsumer) -> None:
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
-        fetches = list(consumer._fetcher._pending_tasks)
-        for fetch in fetches:
+        fetcher = consumer._fetcher
+        left = [] if fetcher is None else [fetcher._fetch_task, *fetcher._pending_tasks]
+        for fetch in left:
             fetch.cancel()
-        await asyncio.gather(*fetches, return_exceptions=True)
+        await asyncio.gather(*left, return_exceptions=True)
         await consumer._client.close()

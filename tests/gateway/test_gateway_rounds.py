@@ -156,25 +156,39 @@ async def test_receipts_do_not_wait_for_the_retry_topics(
     assert plant.intake.committed[MESSAGES] == 14
 
 
-async def test_a_record_that_ends_in_parts_is_closed_once(plant: Any, message: Make) -> None:
-    """One of its devices is told of while the other's deferral is on its way: each mark after its own acknowledgement, the
-    record with the last of them."""
+@pytest.mark.parametrize("late", ["retries", "receipts"])
+async def test_a_record_that_ends_in_parts_is_closed_once(plant: Any, message: Make, late: str) -> None:
+    """One of its devices is told of while the other's deferral is on its way, or the other way round: each mark after its
+    own acknowledgement, the record with the last of them."""
     await plant.with_devices("bob", "eve")
-    slow, retries, let_go = SlowKeeping(plant), plant.outlet.retries, asyncio.Event()
+    slow = SlowKeeping(plant)
     slow.open.set()
+    begun = {"retries": asyncio.Event(), "receipts": asyncio.Event()}
+    let_go = asyncio.Event()
+    publish, retries = plant.outlet.publish, plant.outlet.retries
 
-    async def held(rows: Any) -> Any:
-        await let_go.wait()
+    async def both_under_way(mine: str) -> None:
+        begun[mine].set()
+        for event in begun.values():
+            await event.wait()
+        if mine == late:
+            await let_go.wait()
+
+    async def slow_retries(rows: Any) -> Any:
+        await both_under_way("retries")
         return await retries(rows)
 
-    plant.outlet.retries = held
+    async def slow_receipts(receipts: Any) -> None:
+        await both_under_way("receipts")
+        await publish(receipts)
+
+    plant.outlet.retries, plant.outlet.publish = slow_retries, slow_receipts
     plant.answers["token-bob-d"] = [TransportError("no answer")] * 4
     plant.intake.put(message(["bob", "eve"]))
     await plant.until(lambda: len(slow.asked) == 1)
-    assert [(s.done, s.complete) for s in slow.asked[0]] == [((("eve", "d"),), False)]
     assert plant.intake.in_flight() == 1
     let_go.set()
     await plant.until_idle()
-    [[last]] = slow.asked[1:]
-    assert [user for user, _ in last.done] == ["bob"]
-    assert not last.complete
+    marked = [[user for one in asked for user, _ in one.done] for asked in slow.asked]
+    assert marked == ([["eve"], ["bob"]] if late == "retries" else [["bob"], ["eve"]])
+    assert not any(one.complete for asked in slow.asked for one in asked)
